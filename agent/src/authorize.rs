@@ -1,0 +1,261 @@
+//! One call, from a user name to printed keys: the one place where gathering, verifying and printing meet.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::task::yield_now;
+use tokio::{join, runtime, time, try_join};
+
+use crate::host::audit_log::{AuditLog, DEV_LOG};
+use crate::host::deadline::{Deadline, Stage};
+use crate::host::imds::{Endpoint, Imds};
+use crate::host::machine::Machine;
+use crate::host::trust_store::TrustStoreError;
+use crate::host::{ImdsError, clock, output, trust_store};
+use crate::options::Options;
+use crate::report;
+use crate::verify::blob::{self, BlobError, Refusal};
+use crate::verify::identity::{self, ExpectedSigner, IdentityError, InstanceId};
+use crate::verify::limits::Limits;
+use crate::verify::login::{UserName, Wanted};
+use crate::verify::ocsp::Served;
+use crate::verify::record::VerifiedKey;
+use crate::verify::signer::TrustedSigner;
+use crate::verify::signer_chain::SignerChain;
+use crate::verify::signer_rejection::SignerRejection;
+use crate::verify::trust_anchor::TrustAnchors;
+
+/// What the call found out. It is filled in on the way, so that it says how far a call came that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    /// The fingerprint that was looked for, once there were keys to look through.
+    pub(crate) queried: Option<String>,
+    /// The keys that hold.
+    pub(crate) keys: Vec<VerifiedKey>,
+    /// What was pushed for this key and does not hold.
+    pub(crate) refused: Vec<Refusal>,
+    /// Why the call could not go on.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Answers sshd: prints the keys for the user, logs, and says how it went.
+#[must_use]
+pub fn authorize(options: &Options) -> ExitCode {
+    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, |cause| {
+        AuditLog::open(Path::new(DEV_LOG)).line(cause);
+        output::explain(cause);
+    });
+    // Nobody can have pushed a key for another name, and nothing but the path a record was fetched from binds it to
+    // its user: such a name is never sent.
+    let Some(user) = UserName::parse(&options.user) else {
+        return ExitCode::SUCCESS;
+    };
+    let machine = Machine::look(&options.sysfs);
+    if machine == Machine::Elsewhere {
+        output::explain("this is not an EC2 instance: nothing to do");
+        return ExitCode::SUCCESS;
+    }
+    deadline.enter(Stage::Authorizing);
+    let decision = decide(&user, &machine, options, &deadline);
+
+    let lines = report::lines(&user, &decision);
+    if !lines.is_empty() {
+        deadline.enter(Stage::Logging);
+        let mut log = AuditLog::open(Path::new(DEV_LOG));
+        for line in &lines {
+            log.line(line);
+        }
+    }
+    deadline.enter(Stage::Printing);
+    let printed = output::print(&decision.keys);
+    deadline.enter(Stage::Explaining);
+    for line in &lines {
+        output::explain(line);
+    }
+    match printed {
+        Ok(()) => decision
+            .failure
+            .map_or(ExitCode::SUCCESS, |failure| failure.exit_code()),
+        Err(error) => {
+            output::explain(&format!("keys could not be written: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn decide(user: &UserName, machine: &Machine, options: &Options, deadline: &Deadline) -> Decision {
+    let mut decision = Decision::default();
+    let result = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| {
+            let result = runtime.block_on(async {
+                let gathering = gather(user, machine, options, &mut decision);
+                time::timeout_at(deadline.soft_end().into(), gathering).await
+            });
+            // A name look-up for an --imds-endpoint given by name may still be running.
+            runtime.shutdown_background();
+            result
+        });
+    decision.failure = match result {
+        Ok(Ok(result)) => result.err(),
+        Ok(Err(_elapsed)) => Some(Failure::OutOfTime(options.timeout)),
+        Err(error) => Some(Failure::Runtime(error)),
+    };
+    decision
+}
+
+/// Gathers what is needed, as little and as late as possible, and decides.
+///
+/// Round trips: token; keys; where, and by whom signed; staples. Most calls end after the second.
+async fn gather(user: &UserName, machine: &Machine, options: &Options, decision: &mut Decision) -> Result<(), Failure> {
+    let limits = Limits::default();
+    let wanted = Wanted::parse(options.fingerprint.as_deref());
+    let endpoints = options
+        .imds_endpoint
+        .clone()
+        .map_or_else(Endpoint::link_local, |only| vec![only]);
+    let imds = Imds::open(&endpoints, &limits).await?;
+
+    // On Nitro the firmware has told the instance id, and IMDS is asked for it only when there is something to check.
+    let (blob, instance) = match machine {
+        Machine::Nitro(tag) => (imds.active_keys(user).await?, Some(tag.clone())),
+        Machine::Xen | Machine::Elsewhere => {
+            let (blob, instance) = join!(imds.active_keys(user), imds.instance_id());
+            (blob?, instance.ok().and_then(|answer| InstanceId::parse(&answer)))
+        }
+    };
+    let Some(blob) = blob.filter(|blob| !blob::is_empty(blob)) else {
+        return Ok(());
+    };
+    decision.queried = wanted.given().map(str::to_owned);
+    let instance = instance.ok_or(IdentityError::InstanceId)?;
+
+    let sifted = blob::sift(&blob, &wanted, &instance, clock::now(), &limits)?;
+    decision.refused = sifted.refused;
+    if sifted.candidates.is_empty() {
+        return Ok(());
+    }
+
+    let (told, placement, domain, chain, names) = try_join!(
+        imds.instance_id(),
+        imds.region(),
+        imds.domain(),
+        imds.signer_certificates(),
+        imds.staple_names(),
+    )?;
+    if InstanceId::parse(&told).as_ref() != Some(&instance) {
+        return Err(Failure::OtherInstance {
+            firmware: instance,
+            imds: InstanceId::parse(&told),
+        });
+    }
+    let chain = SignerChain::from_pem(&chain, &limits)?;
+
+    let older_imds = async {
+        match placement {
+            Some(_) => Ok((None, None)),
+            None => try_join!(imds.identity_document(), imds.zone()),
+        }
+    };
+    let roots = async {
+        // Let the requests go out first: the store is read while they are answered.
+        yield_now().await;
+        trust_store::read(options.trust_store.as_deref())
+            .map(|files| TrustAnchors::select(&files, &chain, clock::now()))
+    };
+    let (answers, anchors) = join!(
+        async { try_join!(try_join_all(names.iter().map(|name| imds.staple(name))), older_imds) },
+        roots
+    );
+    let (staples, (document, zone)) = answers?;
+    let region = identity::region(placement.as_deref(), document.as_deref(), zone.as_deref())?;
+    let expected = ExpectedSigner::new(region, &domain)?;
+    let staples: Vec<Served> = staples.iter().flatten().map(|answer| Served::new(answer)).collect();
+
+    // Read after everything was gathered: an attacker who delays answers gains no time.
+    let now = clock::now();
+    let signer = TrustedSigner::establish(&chain, &staples, &anchors?, &expected, now)?;
+    for record in sifted.candidates {
+        match record.verify(&signer, &instance, now) {
+            Ok(key) => decision.keys.push(key),
+            Err(refusal) => decision.refused.push(refusal),
+        }
+    }
+    Ok(())
+}
+
+/// Why a call could not go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// IMDS gave no answer that can be used.
+    Imds(ImdsError),
+    /// Where this instance is could not be told.
+    Identity(IdentityError),
+    /// Firmware and IMDS name different instances.
+    OtherInstance {
+        firmware: InstanceId,
+        imds: Option<InstanceId>,
+    },
+    /// The answer for the keys is no key blob.
+    Blob(BlobError),
+    /// There are no roots.
+    TrustStore(TrustStoreError),
+    /// The signer is not trusted.
+    Signer(SignerRejection),
+    /// The deadline, in seconds, came first.
+    OutOfTime(u8),
+    /// The kernel gave no means to ask IMDS at all.
+    Runtime(io::Error),
+}
+
+impl Failure {
+    /// 0 where there is nothing that could be mended by trying again or looking at IMDS, the signer or the roots.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Imds(ImdsError::SwitchedOff) | Self::OtherInstance { .. } | Self::Blob(BlobError::NoRecord(_)) => {
+                ExitCode::SUCCESS
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Imds(error) => error.fmt(f),
+            Self::Identity(error) => error.fmt(f),
+            Self::OtherInstance { firmware, imds } => {
+                let imds = imds.as_ref().map_or("no instance id", InstanceId::as_str);
+                write!(f, "the firmware says this is {}, IMDS says {imds}", firmware.as_str())
+            }
+            Self::Blob(error) => error.fmt(f),
+            Self::TrustStore(error) => error.fmt(f),
+            Self::Signer(rejection) => rejection.fmt(f),
+            Self::OutOfTime(seconds) => write!(f, "gave up after {seconds} s"),
+            Self::Runtime(error) => write!(f, "could not begin: {error}"),
+        }
+    }
+}
+
+macro_rules! failure_from {
+    ($($error:ty => $variant:ident),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })+
+    };
+}
+failure_from! {
+    ImdsError => Imds,
+    IdentityError => Identity,
+    BlobError => Blob,
+    TrustStoreError => TrustStore,
+    SignerRejection => Signer,
+}

@@ -1,0 +1,408 @@
+//! The instance metadata service, version 2: one token, then answers, each within its time and its bound.
+
+use std::cell::Cell;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use super::ImdsError;
+use crate::verify::limits::Limits;
+use crate::verify::login::UserName;
+use crate::verify::text::shortened;
+
+/// How long the token may take, over both addresses and the retry. Where IMDS never answers, this is what every
+/// login costs, so it is short; a real IMDS answers within a few milliseconds.
+const TOKEN_TIME: Duration = Duration::from_secs(1);
+
+/// How long IPv4 may be silent before IPv6 is tried beside it: RFC 8305's 250 ms, and a little.
+const IPV6_DELAY: Duration = Duration::from_millis(300);
+
+/// How long each later answer may take, its body included.
+const ANSWER_TIME: Duration = Duration::from_millis(1500);
+
+/// How long to wait before a request is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many requests of one call may be sent again, each of them once.
+const RETRIES: u32 = 3;
+
+/// How many requests go side by side. IMDS limits connections and packets, and logins come in bursts.
+const SIDE_BY_SIDE: usize = 5;
+
+/// How long the token is to last, in seconds: longer than any call does.
+const TOKEN_LIFE: &str = "120";
+
+/// Headers of one answer; IMDS sends about eight.
+const HEADERS: usize = 32;
+
+const TOKEN_LIFE_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+
+/// Where IMDS is: the address, as the start of every URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// The link-local addresses, in the order they are tried: `169.254.169.254`, then `[fd00:ec2::254]`.
+    #[must_use]
+    pub fn link_local() -> Vec<Self> {
+        let ipv4 = Ipv4Addr::new(169, 254, 169, 254);
+        let ipv6 = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+        vec![Self(format!("http://{ipv4}")), Self(format!("http://[{ipv6}]"))]
+    }
+
+    /// An address given by hand: `http://` and a host, perhaps a port, nothing behind it but a slash.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let parsed = Url::parse(url).map_err(|error| error.to_string())?;
+        let base = parsed.as_str().trim_end_matches('/');
+        if parsed.scheme() != "http" {
+            Err("IMDS speaks http only".to_owned())
+        } else if base != url.trim_end_matches('/') || parsed.path() != "/" || base.contains(['@', '?', '#']) {
+            Err("only a host and perhaps a port can follow http://".to_owned())
+        } else {
+            Ok(Self(base.to_owned()))
+        }
+    }
+
+    /// The URL for `path`, exactly as it will be sent.
+    fn url(&self, path: &str) -> Result<Url, ImdsError> {
+        let text = format!("{}{path}", self.0);
+        match Url::parse(&text) {
+            Ok(url) if url.as_str() == text => Ok(url),
+            _ => Err(ImdsError::Url(shortened(text.as_bytes(), 256))),
+        }
+    }
+}
+
+/// IMDS, with the address that answered and a token for it.
+pub struct Imds {
+    client: Client,
+    endpoint: Endpoint,
+    token: Mutex<Rc<HeaderValue>>,
+    retries_left: Cell<u32>,
+    side_by_side: Semaphore,
+    limits: Limits,
+}
+
+impl Imds {
+    /// Gets a token from the first of `endpoints` that answers: the second is asked too when the first has been
+    /// silent for 300 ms or cannot be reached, but never after it gave an HTTP status.
+    ///
+    /// # Errors
+    /// [`ImdsError`]; [`ImdsError::SwitchedOff`] is a 403.
+    pub async fn open(endpoints: &[Endpoint], limits: &Limits) -> Result<Self, ImdsError> {
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .pool_idle_timeout(None)
+            .http1_max_headers(HEADERS)
+            .user_agent(concat!("ec2-instance-connect/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ImdsError::from_client("anything", &error))?;
+        let retries_left = Cell::new(RETRIES);
+        let token_from = async |endpoint: &Endpoint| {
+            let answer = retrying(&retries_left, async |_| request_token(&client, endpoint, limits).await).await;
+            answer.map(|token| (token, endpoint.clone()))
+        };
+        let (token, endpoint) = timeout(TOKEN_TIME, first_to_answer(endpoints, token_from))
+            .await
+            .unwrap_or_else(|_| {
+                Err(ImdsError::Silent {
+                    asked: endpoints
+                        .iter()
+                        .map(|endpoint| endpoint.0.as_str())
+                        .collect::<Vec<_>>()
+                        .join(" and "),
+                    waited: TOKEN_TIME,
+                })
+            })?;
+        Ok(Self {
+            client,
+            endpoint,
+            token: Mutex::new(Rc::new(token)),
+            retries_left,
+            side_by_side: Semaphore::new(SIDE_BY_SIDE),
+            limits: limits.clone(),
+        })
+    }
+
+    /// The key blob for `user`; `None` where nobody pushed a key.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn active_keys(&self, user: &UserName) -> Result<Option<Vec<u8>>, ImdsError> {
+        let path = format!("managed-ssh-keys/active-keys/{}/", user.as_str());
+        self.meta_data(&path, self.limits.blob_bytes).await
+    }
+
+    /// The signer's certificates, as PEM.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn signer_certificates(&self) -> Result<Vec<u8>, ImdsError> {
+        self.required("managed-ssh-keys/signer-cert/", self.limits.chain_bytes)
+            .await
+    }
+
+    /// The names of the staples. Each is a single path segment that stands for itself in a URL.
+    ///
+    /// # Errors
+    /// [`ImdsError`]; [`ImdsError::StapleName`], [`ImdsError::TooManyStaples`].
+    pub async fn staple_names(&self) -> Result<Vec<StapleName>, ImdsError> {
+        let listing = self
+            .required("managed-ssh-keys/signer-ocsp/", self.limits.listing_bytes)
+            .await?;
+        let names = listing
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .take(self.limits.staples + 1)
+            .map(|line| StapleName::parse(line, self.limits.staple_name_bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        if names.len() > self.limits.staples {
+            return Err(ImdsError::TooManyStaples(self.limits.staples));
+        }
+        Ok(names)
+    }
+
+    /// The staple of this name, as served; `None` where it is gone since it was listed.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn staple(&self, name: &StapleName) -> Result<Option<Vec<u8>>, ImdsError> {
+        let path = format!("managed-ssh-keys/signer-ocsp/{}", name.0);
+        self.meta_data(&path, self.limits.staple_bytes).await
+    }
+
+    /// The instance id.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn instance_id(&self) -> Result<Vec<u8>, ImdsError> {
+        self.required("instance-id", self.limits.line_bytes).await
+    }
+
+    /// The domain of this partition's services.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn domain(&self) -> Result<Vec<u8>, ImdsError> {
+        self.required("services/domain", self.limits.line_bytes).await
+    }
+
+    /// The region; `None` where this IMDS is too old to tell.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn region(&self) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.meta_data("placement/region", self.limits.line_bytes).await
+    }
+
+    /// The zone; `None` where IMDS does not tell.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn zone(&self) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.meta_data("placement/availability-zone", self.limits.line_bytes)
+            .await
+    }
+
+    /// The instance-identity document; `None` where IMDS has none.
+    ///
+    /// # Errors
+    /// [`ImdsError`].
+    pub async fn identity_document(&self) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.get("/latest/dynamic/instance-identity/document", self.limits.document_bytes)
+            .await
+    }
+
+    async fn required(&self, path: &str, limit: usize) -> Result<Vec<u8>, ImdsError> {
+        self.meta_data(path, limit).await?.ok_or_else(|| ImdsError::Status {
+            asked: path.to_owned(),
+            status: StatusCode::NOT_FOUND.as_u16(),
+        })
+    }
+
+    async fn meta_data(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.get(&format!("/latest/meta-data/{path}"), limit).await
+    }
+
+    /// The answer to one GET of at most `limit` bytes; `None` for 404. After a 401, once more with a new token.
+    async fn get(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
+        let url = self.endpoint.url(path)?;
+        let used = Cell::new(None);
+        retrying(&self.retries_left, async |last| {
+            if matches!(last, Some(ImdsError::Status { status: 401, .. })) {
+                self.renew_token(used.take()).await?;
+            }
+            let token = Rc::clone(&*self.token.lock().await);
+            used.set(Some(Rc::clone(&token)));
+            // IMDS limits connections as well as packets.
+            let _turn = self.side_by_side.acquire().await;
+            let request = self
+                .client
+                .request(Method::GET, url.clone())
+                .header(TOKEN_HEADER, HeaderValue::clone(&token));
+            answer_within(path, ANSWER_TIME, async {
+                let response = request
+                    .send()
+                    .await
+                    .map_err(|error| ImdsError::from_client(path, &error))?;
+                if response.status() == StatusCode::NOT_FOUND {
+                    return Ok(None);
+                }
+                body(path, response, limit).await.map(Some)
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Gets a new token, unless another request of this call has done so since `used` was refused.
+    async fn renew_token(&self, used: Option<Rc<HeaderValue>>) -> Result<(), ImdsError> {
+        let mut token = self.token.lock().await;
+        if used.is_none_or(|used| Rc::ptr_eq(&used, &token)) {
+            let renewed = request_token(&self.client, &self.endpoint, &self.limits);
+            *token = Rc::new(answer_within("/latest/api/token", ANSWER_TIME, renewed).await?);
+        }
+        Ok(())
+    }
+}
+
+/// The name of a staple: what can stand as a single path segment of a URL and is not encoded there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StapleName(String);
+
+impl StapleName {
+    fn parse(line: &[u8], longest: usize) -> Result<Self, ImdsError> {
+        match std::str::from_utf8(line) {
+            Ok(name)
+                if name.len() <= longest
+                    && !name.starts_with('.')
+                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._=+".contains(&b)) =>
+            {
+                Ok(Self(name.to_owned()))
+            }
+            _ => Err(ImdsError::StapleName(shortened(line, 64))),
+        }
+    }
+}
+
+/// Makes an attempt and, where it fails in a way that may pass, one more: if the call has retries left.
+async fn retrying<T>(
+    retries_left: &Cell<u32>,
+    attempt: impl AsyncFn(Option<&ImdsError>) -> Result<T, ImdsError>,
+) -> Result<T, ImdsError> {
+    match attempt(None).await {
+        Err(error) if error.is_passing() && retries_left.get() > 0 => {
+            retries_left.set(retries_left.get() - 1);
+            sleep(RETRY_PAUSE).await;
+            attempt(Some(&error)).await
+        }
+        other => other,
+    }
+}
+
+/// Asks the first endpoint and, where that stays silent or cannot be reached, the second one beside it.
+async fn first_to_answer<T>(
+    endpoints: &[Endpoint],
+    ask: impl AsyncFn(&Endpoint) -> Result<T, ImdsError>,
+) -> Result<T, ImdsError> {
+    let (first, second) = match endpoints {
+        [first, second, ..] => (first, second),
+        [only] => return ask(only).await,
+        [] => return Err(ImdsError::Url(String::new())),
+    };
+    let is_final = |result: &Result<T, ImdsError>| result.as_ref().err().is_none_or(ImdsError::is_answer);
+    let mut first = pin!(ask(first));
+    let early = timeout(IPV6_DELAY, first.as_mut()).await.ok();
+    let mut second = pin!(ask(second));
+    match early {
+        Some(result) if is_final(&result) => result,
+        Some(unreachable) => {
+            let result = second.await;
+            // Of two addresses that cannot be reached, the usual one's reason is the one to tell.
+            if is_final(&result) { result } else { unreachable }
+        }
+        None => tokio::select! {
+            result = &mut first => if is_final(&result) { result } else { second.await },
+            result = &mut second => if is_final(&result) { result } else { first.await },
+        },
+    }
+}
+
+/// Asks `endpoint` for a token.
+async fn request_token(client: &Client, endpoint: &Endpoint, limits: &Limits) -> Result<HeaderValue, ImdsError> {
+    let asked = format!("{}/latest/api/token", endpoint.0);
+    let mut headers = HeaderMap::new();
+    headers.insert(TOKEN_LIFE_HEADER, HeaderValue::from_static(TOKEN_LIFE));
+    let response = client
+        .request(Method::PUT, endpoint.url("/latest/api/token")?)
+        .headers(headers)
+        .send()
+        .await
+        .map_err(|error| ImdsError::from_client(&asked, &error))?;
+    if response.status() == StatusCode::FORBIDDEN {
+        return Err(ImdsError::SwitchedOff);
+    }
+    let token = body(&asked, response, limits.token_bytes).await?;
+    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
+        return Err(ImdsError::Token);
+    }
+    HeaderValue::from_bytes(&token).map_err(|_| ImdsError::Token)
+}
+
+/// The body of a 200, unless it goes over `limit` bytes, by its own account or in fact.
+async fn body(asked: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, ImdsError> {
+    if response.status() != StatusCode::OK {
+        return Err(ImdsError::Status {
+            asked: asked.to_owned(),
+            status: response.status().as_u16(),
+        });
+    }
+    let too_long = || ImdsError::TooLong {
+        asked: asked.to_owned(),
+        limit,
+    };
+    if response
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
+    {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| ImdsError::from_client(asked, &error))?
+    {
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+async fn answer_within<T>(
+    asked: &str,
+    time: Duration,
+    answer: impl Future<Output = Result<T, ImdsError>>,
+) -> Result<T, ImdsError> {
+    timeout(time, answer).await.unwrap_or_else(|_| {
+        Err(ImdsError::Silent {
+            asked: asked.to_owned(),
+            waited: time,
+        })
+    })
+}

@@ -1,0 +1,13 @@
+//! Everything that touches the world. It decides nothing: it brings bytes in, each with a bound, and takes lines out.
+
+pub mod audit_log;
+pub mod clock;
+pub mod deadline;
+pub mod imds;
+mod imds_error;
+pub mod machine;
+pub mod output;
+mod read;
+pub mod trust_store;
+
+pub use imds_error::ImdsError;

@@ -1,0 +1,136 @@
+//! The command line, as sshd and people give it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::host::imds::Endpoint;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  It did its job, whether it printed keys or not: nobody pushed a key, the user name cannot have one, this is
+     not an EC2 instance, IMDS is switched off, or every record was refused.
+  1  It could not do its job: IMDS is unreachable or failing, or the signer or its staples do not verify.
+  2  The command line is wrong.
+
+sshd takes the keys only at status 0. What is refused is said in the log (authpriv) and on stderr.";
+
+/// Prints the SSH keys that EC2 Instance Connect pushed for USER, for sshd's AuthorizedKeysCommand.
+///
+/// Only keys whose signer, revocation, signature, expiry and instance hold are printed. No environment variable
+/// changes what it does.
+#[derive(Debug, Parser)]
+#[command(name = "eic_run_authorized_keys", version, after_help = EXIT_STATUS, max_term_width = 100)]
+pub struct Options {
+    /// Ask IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
+    #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
+    pub imds_endpoint: Option<Endpoint>,
+
+    /// Trust the roots in this bundle or folder [default: where the OS keeps them]
+    #[arg(long, value_name = "PATH")]
+    pub trust_store: Option<PathBuf>,
+
+    /// Read what the firmware says of the machine under this folder
+    #[arg(long, value_name = "DIR", default_value = "/sys")]
+    pub sysfs: PathBuf,
+
+    /// Give up after this many seconds, whatever is going on
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=60))]
+    pub timeout: u8,
+
+    /// The user somebody wants to log in as (sshd's %u)
+    pub user: OsString,
+
+    /// The fingerprint of the key that is offered (sshd's %f): only that key is printed
+    pub fingerprint: Option<OsString>,
+}
+
+impl Options {
+    /// Reads a command line, the program's own name first.
+    ///
+    /// # Errors
+    /// clap's, to be shown and to exit with: for wrong usage, and for `--help` and `--version`.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(as_sshd_means_it(arguments.into_iter().collect()))
+    }
+}
+
+/// A user name may start with a hyphen, and sshd puts it where an option could stand: before a fingerprint, at the
+/// end. What stands there is a user name, whatever it looks like.
+fn as_sshd_means_it(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let [_, .., user, fingerprint] = arguments.as_slice() {
+        let fingerprint = fingerprint.as_encoded_bytes();
+        let is_fingerprint = fingerprint.starts_with(b"SHA256:") || fingerprint.starts_with(b"MD5:");
+        if is_fingerprint && user.as_encoded_bytes().starts_with(b"-") {
+            arguments.insert(arguments.len() - 2, "--".into());
+        }
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn read(arguments: &[&str]) -> Result<Options, clap::error::ErrorKind> {
+        let arguments = ["eic_run_authorized_keys"].iter().chain(arguments).map(OsString::from);
+        Options::read(arguments).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn what_sshd_gives_is_understood() {
+        let options = read(&["ec2-user", "SHA256:abc"]).unwrap();
+        assert_eq!(options.user, "ec2-user");
+        assert_eq!(options.fingerprint.unwrap(), "SHA256:abc");
+        assert_eq!(options.sysfs, PathBuf::from("/sys"));
+        assert_eq!(options.timeout, 5);
+    }
+
+    #[test]
+    fn no_user_name_that_sshd_gives_is_a_usage_error() {
+        for user in [
+            "",
+            "-x",
+            "--help",
+            "--timeout",
+            "--timeout=9",
+            "--",
+            "-",
+            "a b",
+            "../x",
+            "DOMAIN\\user",
+        ] {
+            for fingerprint in ["SHA256:abc", "MD5:00:11"] {
+                let read = read(&[user, fingerprint]);
+                assert!(read.is_ok(), "{user:?}: {read:?}");
+            }
+        }
+        let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
+        assert!(Options::read(["eic".into(), bytes]).is_ok());
+    }
+
+    #[test]
+    fn missing_and_surplus_arguments_and_unknown_options_are_usage_errors() {
+        use clap::error::ErrorKind;
+        for (arguments, kind) in [
+            (&[][..], ErrorKind::MissingRequiredArgument),
+            (&["a", "b", "c"], ErrorKind::UnknownArgument),
+            (&["--bogus", "a"], ErrorKind::UnknownArgument),
+            (&["a", "--bogus"], ErrorKind::UnknownArgument),
+            (&["--timeout", "0", "a"], ErrorKind::ValueValidation),
+            (&["--timeout", "soon", "a"], ErrorKind::ValueValidation),
+            (
+                &["--imds-endpoint", "https://127.0.0.1", "a"],
+                ErrorKind::ValueValidation,
+            ),
+            (
+                &["--imds-endpoint", "http://127.0.0.1/path", "a"],
+                ErrorKind::ValueValidation,
+            ),
+        ] {
+            assert_eq!(read(arguments).unwrap_err(), kind, "{arguments:?}");
+        }
+    }
+}

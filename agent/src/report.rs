@@ -1,0 +1,55 @@
+//! What the log says of a call: two lines that auditors parse, and one for each refusal that admins act on.
+
+use crate::authorize::Decision;
+use crate::verify::login::UserName;
+use crate::verify::record::VerifiedKey;
+use crate::verify::text::printable;
+
+/// Refusals that are told one by one; whoever pushes more gains no more lines.
+const REFUSALS_TOLD: usize = 8;
+
+/// The lines, in the order they are logged. Whatever came from IMDS in them is printable ASCII.
+pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<String> {
+    let querying = decision
+        .queried
+        .iter()
+        .map(|fingerprint| format!("Querying EC2 Instance Connect keys for matching fingerprint: {fingerprint}"));
+    let providing = decision.keys.iter().map(providing);
+    let user = user.as_str();
+    let refused = decision.refused.iter().take(REFUSALS_TOLD).map(|refusal| {
+        let key = match &refusal.fingerprint {
+            Some(fingerprint) => format!("ssh key with fingerprint: {fingerprint}"),
+            None => "an ssh key".to_owned(),
+        };
+        format!("Refused {key} for user {user}: {}", refusal.reason)
+    });
+    let untold = decision.refused.len().saturating_sub(REFUSALS_TOLD);
+    let more = (untold > 0).then(|| format!("Refused ssh keys for user {user}: and {untold} more"));
+    let failure = decision
+        .failure
+        .iter()
+        .map(|failure| format!("Provided no ssh key for user {user}: {failure}"));
+    querying
+        .chain(providing)
+        .chain(refused)
+        .chain(more)
+        .chain(failure)
+        .collect()
+}
+
+/// The line that joins a login to CloudTrail; its wording is what AWS's own program logs, byte for byte.
+fn providing(key: &VerifiedKey) -> String {
+    let mut line = format!(
+        "Providing ssh key from EC2 Instance Connect with fingerprint: {}",
+        key.key().fingerprint()
+    );
+    if let Some(request) = key.request() {
+        line.push_str(", request-id: ");
+        line.push_str(&printable(request));
+    }
+    if let Some(caller) = key.caller() {
+        line.push_str(", for IAM principal: ");
+        line.push_str(&printable(caller));
+    }
+    line
+}

@@ -1,0 +1,59 @@
+//! How much of everything is taken from IMDS, each number with its reason; nothing is unbounded.
+//!
+//! They are passed in, never read as constants where they are applied, so that a test can set each one.
+
+/// Bounds on what one call takes from IMDS. Whatever goes over one ends the call with nothing printed.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Certificates in `signer-cert/`. The real chain has four; a path longer than a handful is never built.
+    pub certificates: usize,
+    /// Names in `signer-ocsp/`. One staple for each certificate.
+    pub staples: usize,
+    /// Records in the key blob. A record lives 60 seconds; more than four pushes a second for one user is no login.
+    pub records: usize,
+    /// Bytes of one line of a record. An RSA key of 16384 bits is 2,800 characters, its comment comes on top.
+    pub record_line_bytes: usize,
+    /// Bytes of the token. Real ones have 56; it goes into a header of every later request.
+    pub token_bytes: usize,
+    /// Bytes of a one-line answer: instance id, region, zone, domain (RFC 1035 2.3.4: 255).
+    pub line_bytes: usize,
+    /// Bytes of the instance-identity document. Real ones have about 500.
+    pub document_bytes: usize,
+    /// Bytes of the key blob: as many records as are taken, with the largest key that is usual (RSA 4096).
+    pub blob_bytes: usize,
+    /// Bytes of `signer-cert/`: as many certificates as are taken, 4 KiB each as PEM (real ones have 1.5 to 2 KiB).
+    pub chain_bytes: usize,
+    /// Bytes of the listing `signer-ocsp/`: as many names as are taken, each at its longest.
+    pub listing_bytes: usize,
+    /// Bytes of one staple's name. A SHA-256 in hex has 64.
+    pub staple_name_bytes: usize,
+    /// Bytes of one staple as served. Half a KiB when the issuer signed, 4 KiB with a delegated responder's chain.
+    pub staple_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            certificates: 16,
+            staples: 16,
+            records: 256,
+            record_line_bytes: 8 * 1024,
+            token_bytes: 1024,
+            line_bytes: 256,
+            document_bytes: 4 * 1024,
+            blob_bytes: 512 * 1024,
+            chain_bytes: 64 * 1024,
+            listing_bytes: 4 * 1024,
+            staple_name_bytes: 128,
+            staple_bytes: 16 * 1024,
+        }
+    }
+}
+
+/// Bytes of the local trust store that are read. Debian's bundle of 140 roots has 220 KB.
+///
+/// Not part of [`Limits`]: the store is ours, the bound only keeps a mistake (a device, a log file) from filling memory.
+pub const TRUST_STORE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Files of a trust store that is a folder. Debian's has 280 entries, each root under two names.
+pub const TRUST_STORE_FILES: usize = 2048;

@@ -1,0 +1,18 @@
+//! Everything that decides. It takes bytes, a clock reading and local roots, and touches no file, socket, environment
+//! or clock.
+#![deny(clippy::disallowed_methods)]
+
+pub mod blob;
+mod certificate;
+pub mod identity;
+pub mod limits;
+pub mod login;
+pub mod ocsp;
+pub mod record;
+pub mod revocation;
+pub mod signer;
+pub mod signer_chain;
+pub mod signer_rejection;
+pub mod ssh_key;
+pub mod text;
+pub mod trust_anchor;

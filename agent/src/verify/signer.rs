@@ -1,0 +1,207 @@
+//! The signer: from candidates, local roots and staples to a key that may be believed.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY;
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, VerifiedPath};
+
+use super::certificate::Certificate;
+use super::identity::ExpectedSigner;
+use super::ocsp::Served;
+use super::revocation::NotRevoked;
+use super::signer_chain::SignerChain;
+use super::signer_rejection::{RSA_LEAST_BITS, SignerRejection};
+use super::trust_anchor::TrustAnchors;
+
+/// A signer that a local root vouches for, by a path of certificates none of which is revoked.
+///
+/// There is no other way to verify a record, and [`TrustedSigner::establish`] is the only way to get one.
+#[derive(Debug)]
+pub struct TrustedSigner {
+    end_entity: CertificateDer<'static>,
+    /// One for each certificate of the path below the anchor.
+    _not_revoked: Vec<NotRevoked>,
+}
+
+impl TrustedSigner {
+    /// Finds a path from the signer's certificate to a local root, every certificate of which holds at `now` (seconds
+    /// since the epoch) and has a good staple.
+    ///
+    /// # Errors
+    /// [`SignerRejection`]: of the paths that could be built, the most telling reason against one.
+    pub fn establish(
+        chain: &SignerChain,
+        staples: &[Served],
+        anchors: &TrustAnchors,
+        expected: &ExpectedSigner,
+        now: u64,
+    ) -> Result<Self, SignerRejection> {
+        let der = chain
+            .end_entity(expected.name())
+            .ok_or(SignerRejection::NoCertificate)?;
+        let leaf = Certificate::read(der).ok_or(SignerRejection::Unreadable)?;
+        check_end_entity(&leaf, expected)?;
+
+        let search = PathSearch {
+            leaf: &leaf,
+            expected,
+            staples,
+            anchors,
+            now,
+            proofs: RefCell::new(None),
+            refused: RefCell::new(None),
+        };
+        search.run(der, chain)?;
+        Ok(Self {
+            end_entity: der.clone(),
+            _not_revoked: search.proofs.take().ok_or(SignerRejection::Unreadable)?,
+        })
+    }
+
+    /// Whether `signature` is the signer's over `message`: RSASSA-PSS with SHA-256, MGF1 with SHA-256, and a salt of
+    /// exactly 32 bytes (RFC 8017 8.1.2; ring takes no other salt).
+    ///
+    /// # Errors
+    /// webpki's, where it is not.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), webpki::Error> {
+        EndEntityCert::try_from(&self.end_entity)?.verify_signature(
+            RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+            message,
+            signature,
+        )
+    }
+}
+
+/// What the signer's own certificate must be, whoever issued it.
+fn check_end_entity(leaf: &Certificate<'_>, expected: &ExpectedSigner) -> Result<(), SignerRejection> {
+    let names: Vec<&[u8]> = leaf.common_names().collect();
+    match names.as_slice() {
+        [name] if *name == expected.name().as_bytes() => {}
+        [name] => return Err(SignerRejection::other_name(name, expected)),
+        several => return Err(SignerRejection::CommonNames(several.len())),
+    }
+    if !leaf.is_alternatively_named(expected.name()) {
+        return Err(SignerRejection::AlternativeName);
+    }
+    match leaf.rsa_bits() {
+        None => return Err(SignerRejection::NotRsa),
+        Some(bits) if bits < RSA_LEAST_BITS => return Err(SignerRejection::RsaBits(bits)),
+        Some(_) => {}
+    }
+    if !leaf.may(|usage| usage.digital_signature()) {
+        return Err(SignerRejection::KeyUsage(leaf.called()));
+    }
+    Ok(())
+}
+
+/// One search for a path, and what was found on the way.
+struct PathSearch<'s> {
+    leaf: &'s Certificate<'s>,
+    expected: &'s ExpectedSigner,
+    staples: &'s [Served],
+    anchors: &'s TrustAnchors,
+    now: u64,
+    /// The proofs for the path that was accepted.
+    proofs: RefCell<Option<Vec<NotRevoked>>>,
+    /// The most telling reason against a path that webpki found good.
+    refused: RefCell<Option<SignerRejection>>,
+}
+
+impl PathSearch<'_> {
+    fn run(&self, der: &CertificateDer<'_>, chain: &SignerChain) -> Result<(), SignerRejection> {
+        let end_entity = EndEntityCert::try_from(der).map_err(SignerRejection::Path)?;
+        let roots: Vec<TrustAnchor<'_>> = self
+            .anchors
+            .certificates()
+            .iter()
+            .filter_map(|root| webpki::anchor_from_trusted_cert(root).ok())
+            .collect();
+        let attempt = |purpose: KeyUsage| {
+            end_entity
+                .verify_for_usage(
+                    ALL_VERIFICATION_ALGS,
+                    &roots,
+                    chain.certificates(),
+                    UnixTime::since_unix_epoch(Duration::from_secs(self.now)),
+                    purpose,
+                    None,
+                    Some(&|path| self.accept(path)),
+                )
+                .map(drop)
+        };
+        // The name says what the certificate is for. Its purpose is only not to be another's: a server's or a
+        // client's, as public CAs put both in and may come to drop either.
+        let result = match attempt(KeyUsage::server_auth()) {
+            Err(webpki::Error::RequiredEkuNotFoundContext(_)) => attempt(KeyUsage::client_auth()),
+            other => other,
+        };
+        result.map_err(|error| match self.refused.take() {
+            Some(refused) => refused,
+            None => SignerRejection::path(error, self.leaf, self.anchors, self.now),
+        })
+    }
+
+    /// Called by webpki for each path it finds good: checks what webpki leaves to us, and the staples. An error makes
+    /// it go on to look for another path.
+    fn accept(&self, path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+        match self.check(path) {
+            Ok(proofs) => {
+                self.proofs.replace(Some(proofs));
+                Ok(())
+            }
+            Err(rejection) => {
+                let mut refused = self.refused.borrow_mut();
+                if refused.as_ref().is_none_or(|known| rejection.rank() > known.rank()) {
+                    *refused = Some(rejection);
+                }
+                Err(webpki::Error::UnknownRevocationStatus)
+            }
+        }
+    }
+
+    fn check(&self, path: &VerifiedPath<'_>) -> Result<Vec<NotRevoked>, SignerRejection> {
+        let intermediates: Vec<CertificateDer<'_>> = path.intermediate_certificates().map(|cert| cert.der()).collect();
+        let anchor = self.anchor_certificate(path).ok_or(SignerRejection::Unreadable)?;
+        let issuers = intermediates
+            .iter()
+            .map(|der| Certificate::read(der))
+            .chain([Certificate::read(anchor)])
+            .collect::<Option<Vec<_>>>()
+            .ok_or(SignerRejection::Unreadable)?;
+
+        for (cas_below, issuer) in issuers.iter().enumerate() {
+            // webpki leaves keyUsage to its callers (RFC 5280 4.2.1.3), and knows no path length of an anchor.
+            if !issuer.may(|usage| usage.key_cert_sign()) {
+                return Err(SignerRejection::KeyUsage(issuer.called()));
+            }
+            if !issuer.ca().is_some_and(|length| length.allows(cas_below)) {
+                return Err(SignerRejection::PathLength(issuer.called()));
+            }
+            if !issuer.may_issue_for(self.expected.name()) {
+                return Err(SignerRejection::NameConstraint(issuer.called()));
+            }
+        }
+        let subjects = [self.leaf].into_iter().chain(&issuers);
+        subjects
+            .zip(&issuers)
+            .map(|(certificate, issuer)| {
+                NotRevoked::prove(certificate, issuer, self.staples, self.now).map_err(|problem| {
+                    SignerRejection::Revocation {
+                        certificate: certificate.called(),
+                        problem,
+                    }
+                })
+            })
+            .collect()
+    }
+
+    /// The root that a path ends at, as a certificate: webpki keeps only its name and key.
+    fn anchor_certificate(&self, path: &VerifiedPath<'_>) -> Option<&CertificateDer<'static>> {
+        self.anchors
+            .certificates()
+            .iter()
+            .find(|root| webpki::anchor_from_trusted_cert(root).is_ok_and(|anchor| anchor == *path.anchor()))
+    }
+}

@@ -1,0 +1,106 @@
+//! Untrusted bytes and spans of time, made fit to be read by an admin.
+
+use std::fmt;
+
+/// The longest stretch of untrusted text that a message quotes, in bytes.
+///
+/// An ARN has at most 2048 characters (AWS, "Amazon Resource Names"), and the audit line must carry it whole.
+pub const LONGEST_QUOTE: usize = 2048;
+
+/// Untrusted bytes as printable ASCII: everything else, and the backslash, becomes `\xNN`.
+///
+/// No control character (C0, DEL, C1, or UTF-8 that encodes one) can reach a log or a terminal this way, and no two
+/// inputs look alike.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    shortened(bytes, LONGEST_QUOTE)
+}
+
+/// As [`printable`], cut after `longest` bytes of input with `…` in ASCII (`...`) to say so.
+#[must_use]
+pub fn shortened(bytes: &[u8], longest: usize) -> String {
+    let mut text = String::with_capacity(bytes.len().min(longest));
+    for &byte in bytes.iter().take(longest) {
+        if (byte == b' ' || byte.is_ascii_graphic()) && byte != b'\\' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    if bytes.len() > longest {
+        text.push_str("...");
+    }
+    text
+}
+
+/// A span of time as an admin would say it: `12 s`, `4 min`, `3 h`, `9 d`. Rounded down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The span in seconds.
+    pub seconds: u64,
+}
+
+impl Span {
+    /// The span from `earlier` to `later` (seconds since the epoch); nothing where they are the other way round.
+    #[must_use]
+    pub fn between(earlier: u64, later: u64) -> Self {
+        Self {
+            seconds: later.saturating_sub(earlier),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, unit) = match self.seconds {
+            0..120 => (self.seconds, "s"),
+            120..7_200 => (self.seconds / 60, "min"),
+            7_200..172_800 => (self.seconds / 3_600, "h"),
+            _ => (self.seconds / 86_400, "d"),
+        };
+        write!(f, "{count} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn control_characters_of_every_kind_are_escaped() {
+        assert_eq!(printable(b"a\n\x1b[31m\x7f\0"), "a\\x0a\\x1b[31m\\x7f\\x00");
+        assert_eq!(printable("C1 \u{9b}31m".as_bytes()), "C1 \\xc2\\x9b31m");
+        assert_eq!(printable(b"back\\slash"), "back\\x5cslash");
+    }
+
+    #[test]
+    fn an_arn_is_quoted_byte_for_byte() {
+        let arn = "arn:aws:sts::123412341234:assumed-role/Name+=,.@-_/session";
+        assert_eq!(printable(arn.as_bytes()), arn);
+    }
+
+    #[test]
+    fn long_text_is_cut_and_says_so() {
+        assert_eq!(shortened(b"abcdef", 3), "abc...");
+        assert_eq!(shortened(b"abc", 3), "abc");
+    }
+
+    #[test]
+    fn spans_read_as_an_admin_says_them() {
+        let said = |seconds| Span { seconds }.to_string();
+        assert_eq!(said(12), "12 s");
+        assert_eq!(said(119), "119 s");
+        assert_eq!(said(120), "2 min");
+        assert_eq!(said(3 * 3600), "3 h");
+        assert_eq!(said(9 * 86_400), "9 d");
+        assert_eq!(Span::between(10, 5).seconds, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_only_printable_ascii_comes_out(bytes: Vec<u8>) {
+            prop_assert!(printable(&bytes).bytes().all(|b| b == b' ' || b.is_ascii_graphic()));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Everything that can go wrong between a request and its answer, each fault switchable per path, method and count.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::Listener;
+use crate::http::Response;
+
+/// How much longer than the body [`Fault::LongContentLength`] says it is.
+pub const MISSING_BYTES: usize = 1000;
+
+/// One way to misbehave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Never answers, and keeps the connection open until the client gives up.
+    Hang,
+    /// Sends the whole answer, head included, one byte per interval.
+    Drip(Duration),
+    /// Sends the head at once, and the body one byte per interval.
+    DripBody(Duration),
+    /// Waits that long, then answers properly.
+    Delay(Duration),
+    /// A body without end, in chunks.
+    EndlessChunks,
+    /// A body without end and without any word on its length.
+    EndlessBody,
+    /// A Content-Length that is [`MISSING_BYTES`] longer than the body, which is followed by a close.
+    LongContentLength,
+    /// A Content-Length of half the body, all of which is sent.
+    ShortContentLength,
+    /// Closes in the middle of the body.
+    Cut,
+    /// Resets the connection (RST) instead of answering.
+    Reset,
+    /// Closes the connection in good order (FIN) instead of answering.
+    Close,
+    /// 302 to that location.
+    Redirect(String),
+    /// Puts that many headers before the proper answer's.
+    HeaderFlood(usize),
+    /// 200 with a web page, as a captive portal answers.
+    Html,
+    /// That status, its number as the body.
+    Status(u16),
+    /// 200 with this body.
+    Body(Vec<u8>),
+    /// These bytes, head and all, then a close.
+    Raw(Vec<u8>),
+}
+
+impl Fault {
+    /// Its name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hang => "hang",
+            Self::Drip(_) => "drip",
+            Self::DripBody(_) => "drip body",
+            Self::Delay(_) => "delay",
+            Self::EndlessChunks => "endless chunks",
+            Self::EndlessBody => "endless body",
+            Self::LongContentLength => "long Content-Length",
+            Self::ShortContentLength => "short Content-Length",
+            Self::Cut => "cut",
+            Self::Reset => "reset",
+            Self::Close => "close",
+            Self::Redirect(_) => "redirect",
+            Self::HeaderFlood(_) => "header flood",
+            Self::Html => "html",
+            Self::Status(_) => "status",
+            Self::Body(_) => "body",
+            Self::Raw(_) => "raw",
+        }
+    }
+
+    /// Misbehaves. Gives back the answer that is still to be sent, properly framed, where the connection can live on.
+    pub(crate) async fn perform(self, mut response: Response, stream: &mut TcpStream) -> io::Result<Option<Response>> {
+        let length = response.body.len();
+        match self {
+            Self::Hang => hold(stream).await?,
+            Self::Drip(interval) => drip(stream, &response.bytes(), interval).await?,
+            Self::DripBody(interval) => {
+                stream.write_all(&response.head(Some(length))).await?;
+                drip(stream, &response.body, interval).await?;
+            }
+            Self::Delay(time) => {
+                tokio::time::sleep(time).await;
+                return Ok(Some(response));
+            }
+            Self::EndlessChunks => {
+                let response = response.with("Transfer-Encoding", "chunked");
+                stream.write_all(&response.head(None)).await?;
+                let chunk = [b"1000\r\n", &[b'A'; 0x1000][..], b"\r\n"].concat();
+                endless(stream, &chunk).await?;
+            }
+            Self::EndlessBody => {
+                stream.write_all(&response.head(None)).await?;
+                endless(stream, &[b'A'; 0x1000]).await?;
+            }
+            Self::LongContentLength => {
+                let head = response.head(Some(length + MISSING_BYTES));
+                stream.write_all(&[head, response.body].concat()).await?;
+                stream.shutdown().await?;
+            }
+            Self::ShortContentLength => {
+                let head = response.head(Some(length / 2));
+                stream.write_all(&[head, response.body].concat()).await?;
+                stream.shutdown().await?;
+            }
+            Self::Cut => {
+                let head = response.head(Some(length));
+                let half = &response.body[..length / 2];
+                stream.write_all(&[&head, half].concat()).await?;
+                stream.shutdown().await?;
+            }
+            // A linger time of zero makes the close an RST.
+            Self::Reset => stream.set_zero_linger()?,
+            Self::Close => stream.shutdown().await?,
+            Self::Redirect(location) => {
+                let redirect = Response::new(302, "text/plain", "").with("Location", &location);
+                return Ok(Some(redirect));
+            }
+            Self::HeaderFlood(count) => {
+                let flood = (0..count).map(|n| (format!("X-Flood-{n}"), "drop".repeat(8)));
+                response.headers.splice(..0, flood);
+                return Ok(Some(response));
+            }
+            Self::Html => {
+                let page = "<!DOCTYPE html>\n<html><title>Welcome</title><p>Please sign in.</html>\n";
+                return Ok(Some(Response::new(200, "text/html", page)));
+            }
+            Self::Status(status) => {
+                let text = format!("{status}\n");
+                return Ok(Some(Response::new(status, "text/plain", text)));
+            }
+            Self::Body(body) => return Ok(Some(Response::new(200, "text/plain", body))),
+            Self::Raw(bytes) => {
+                stream.write_all(&bytes).await?;
+                stream.shutdown().await?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Waits until the client closes.
+async fn hold(stream: &mut TcpStream) -> io::Result<()> {
+    let mut ignored = [0; 1024];
+    while stream.read(&mut ignored).await? != 0 {}
+    Ok(())
+}
+
+async fn drip(stream: &mut TcpStream, bytes: &[u8], interval: Duration) -> io::Result<()> {
+    for byte in bytes {
+        stream.write_all(&[*byte]).await?;
+        tokio::time::sleep(interval).await;
+    }
+    Ok(())
+}
+
+/// Ends when the client has closed: the write fails then.
+async fn endless(stream: &mut TcpStream, piece: &[u8]) -> io::Result<()> {
+    loop {
+        stream.write_all(piece).await?;
+        // Lets the other connections of this single-threaded server have their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// When a fault applies.
+#[derive(Clone, Debug)]
+pub struct FaultRule {
+    /// On which of the two listeners.
+    pub listener: Listener,
+    /// Only for this method.
+    pub method: Option<String>,
+    /// Only for paths that start so. `/` is every path.
+    pub path_prefix: String,
+    /// How many requests that match the lines above pass unharmed before.
+    pub skip: usize,
+    /// How many requests are hit after that; all where `None`.
+    pub count: Option<usize>,
+    /// What happens to them.
+    pub fault: Fault,
+}
+
+impl FaultRule {
+    /// Every request to IMDS whose path starts so.
+    pub fn imds(path_prefix: &str, fault: Fault) -> Self {
+        Self {
+            listener: Listener::Imds,
+            method: None,
+            path_prefix: path_prefix.to_owned(),
+            skip: 0,
+            count: None,
+            fault,
+        }
+    }
+
+    /// Every request to the service.
+    pub fn service(fault: Fault) -> Self {
+        Self {
+            listener: Listener::Service,
+            ..Self::imds("/", fault)
+        }
+    }
+
+    /// Only requests with that method.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Only the first `n` requests that match.
+    #[must_use]
+    pub fn first(mut self, n: usize) -> Self {
+        self.count = Some(n);
+        self
+    }
+
+    /// Only from the `n`th matching request on; the first request is number 1.
+    #[must_use]
+    pub fn from(mut self, n: usize) -> Self {
+        self.skip = n.saturating_sub(1);
+        self
+    }
+}
+
+/// The rules in force, with their counts.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<(FaultRule, usize)>);
+
+impl Faults {
+    pub(crate) fn add(&mut self, rule: FaultRule) {
+        self.0.push((rule, 0));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault for this request: of the first rule that hits. Every rule that matches counts it.
+    pub(crate) fn pick(&mut self, listener: Listener, method: &str, path: &str) -> Option<Fault> {
+        let mut picked = None;
+        for (rule, seen) in &mut self.0 {
+            let matches = rule.listener == listener
+                && path.starts_with(&rule.path_prefix)
+                && rule.method.as_deref().is_none_or(|only| only == method);
+            if !matches {
+                continue;
+            }
+            *seen += 1;
+            let hit = *seen > rule.skip && rule.count.is_none_or(|n| *seen <= rule.skip + n);
+            if hit && picked.is_none() {
+                picked = Some(rule.fault.clone());
+            }
+        }
+        picked
+    }
+}

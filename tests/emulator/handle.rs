@@ -1,0 +1,316 @@
+//! The handle on a running emulator: starts its thread, ends it, and reaches what it serves meanwhile.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::fault::{Fault, FaultRule, Faults};
+use crate::http::{self, Answer, Request, Site};
+use crate::imds::Imds;
+use crate::instance::{self, InstanceFiles};
+use crate::log::{Listener, LoggedRequest};
+use crate::options::Options;
+use crate::pki::Pki;
+use crate::service::Service;
+
+/// A running emulator; it ends when this value is dropped.
+pub struct Emulator {
+    options: Options,
+    imds_addresses: Vec<SocketAddr>,
+    service_address: SocketAddr,
+    state: Arc<State>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the emulator's thread shares with its handle.
+struct State {
+    started: Instant,
+    changing: Mutex<Changing>,
+}
+
+struct Changing {
+    imds: Imds,
+    service: Service,
+    faults: Faults,
+    latency: Duration,
+    requests: Vec<LoggedRequest>,
+    imds_connections: usize,
+    service_connections: usize,
+    observer: Option<std::sync::mpsc::Sender<LoggedRequest>>,
+}
+
+impl Emulator {
+    /// Starts with everything in order.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let now = options.now.unwrap_or_else(crate::now);
+        let pki = Pki::new(&options.region, &options.domain, now);
+        Self::start_with(options, pki)
+    }
+
+    /// Starts with that PKI, and good staples for what it serves.
+    pub fn start_with(options: Options, pki: Pki) -> io::Result<Self> {
+        let imds = options
+            .imds_addresses
+            .iter()
+            .map(bind)
+            .collect::<io::Result<Vec<_>>>()?;
+        let service = bind(&options.service_address)?;
+        let imds_addresses = imds.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let service_address = service.local_addr()?;
+
+        let state = Arc::new(State {
+            started: Instant::now(),
+            changing: Mutex::new(Changing {
+                imds: Imds::new(&options, pki),
+                service: Service::new(&options),
+                faults: Faults::default(),
+                latency: options.latency,
+                requests: Vec::new(),
+                imds_connections: 0,
+                service_connections: 0,
+                observer: options.observer.clone(),
+            }),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let shared = Arc::clone(&state);
+        let thread = std::thread::Builder::new().name("emulator".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                spawn(imds, Listener::Imds, &shared);
+                spawn(vec![service], Listener::Service, &shared);
+                // An error says that the handle is gone, which means the same.
+                stopped.await.ok();
+            });
+            // Dropping the runtime ends every connection, however slow.
+        })?;
+        Ok(Self {
+            options,
+            imds_addresses,
+            service_address,
+            state,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Ends it; every connection is closed when this returns.
+    pub fn stop(self) {}
+
+    /// What it was started with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The URL of IMDS (of its first address), without a slash at the end.
+    pub fn imds_url(&self) -> String {
+        let address = self.imds_addresses.first();
+        crate::url(*address.expect("IMDS has an address"))
+    }
+
+    /// The URLs of all of IMDS's addresses, in the order of the options.
+    pub fn imds_urls(&self) -> Vec<String> {
+        self.imds_addresses.iter().copied().map(crate::url).collect()
+    }
+
+    /// The URL of the service, without a slash at the end.
+    pub fn service_url(&self) -> String {
+        crate::url(self.service_address)
+    }
+
+    /// Every request so far, in the order of their arrival.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.state.lock().requests.clone()
+    }
+
+    /// `METHOD path` of every request to IMDS so far: what most tests compare.
+    pub fn imds_paths(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let imds = state.requests.iter().filter(|r| r.listener == Listener::Imds);
+        imds.map(|r| format!("{} {}", r.method, r.path)).collect()
+    }
+
+    /// How many connections IMDS has accepted so far.
+    pub fn connections(&self) -> usize {
+        self.state.lock().imds_connections
+    }
+
+    /// How many connections the service has accepted so far.
+    pub fn service_connections(&self) -> usize {
+        self.state.lock().service_connections
+    }
+
+    /// Forgets the requests so far, and counts connections from zero.
+    pub fn clear_requests(&self) {
+        let mut state = self.state.lock();
+        state.requests.clear();
+        state.imds_connections = 0;
+        state.service_connections = 0;
+    }
+
+    /// Looks at or changes what IMDS serves; no request is answered meanwhile.
+    pub fn with_imds<T>(&self, change: impl FnOnce(&mut Imds) -> T) -> T {
+        change(&mut self.state.lock().imds)
+    }
+
+    /// A copy of the signer's PKI as it is now.
+    pub fn pki(&self) -> Pki {
+        self.with_imds(|imds| imds.pki.clone())
+    }
+
+    /// Changes the PKI, then serves its chain with good staples.
+    pub fn change_pki(&self, change: impl FnOnce(&mut Pki)) {
+        self.with_imds(|imds| {
+            change(&mut imds.pki);
+            imds.serve_signer();
+        });
+    }
+
+    /// Pushes a key as the service does, without its checks: a record with caller and request id, good for its lifetime.
+    /// Gives back the request id.
+    pub fn push(&self, user: &str, key_line: &str) -> String {
+        let request_id = crate::service::request_id();
+        self.with_imds(|imds| {
+            let record = imds
+                .record(key_line)
+                .with("Caller", &self.options.caller)
+                .with("Request", &request_id);
+            imds.publish(user, &record);
+        });
+        request_id
+    }
+
+    /// Spoils every answer of IMDS to paths that start so, until [`Emulator::clear_faults`].
+    pub fn fault(&self, path_prefix: &str, fault: Fault) {
+        self.fault_rule(FaultRule::imds(path_prefix, fault));
+    }
+
+    /// Spoils the answers that the rule describes. Where several rules hit, the one added first wins.
+    pub fn fault_rule(&self, rule: FaultRule) {
+        self.state.lock().faults.add(rule);
+    }
+
+    /// Behaves again, from the next request on.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// How long every answer takes from the next request on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state.lock().latency = latency;
+    }
+
+    /// Writes the instance's side of this emulator into a folder: `sysfs/` (Nitro) and `roots.pem`, [`instance::USUAL_ROOTS`] in all.
+    pub fn write_instance(&self, folder: &Path) -> io::Result<InstanceFiles> {
+        let anchors = self.pki().anchors;
+        let id = &self.options.instance_id;
+        instance::write_instance(folder, id, &anchors, instance::USUAL_ROOTS)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It fails where the thread has ended already, which is what is wanted.
+            stop.send(()).ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been printed; a second one in a drop would abort the tests.
+            thread.join().ok();
+        }
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("imds", &self.imds_addresses)
+            .field("service", &self.service_address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// A test that panicked inside a closure must not hide its own message behind those of all others.
+    fn lock(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Binds now, so that a port in use is an error of `start`.
+fn bind(address: &SocketAddr) -> io::Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn spawn(listeners: Vec<TcpListener>, listener: Listener, state: &Arc<State>) {
+    for socket in listeners {
+        let socket = tokio::net::TcpListener::from_std(socket).expect("the runtime takes a non-blocking socket");
+        let front = Front {
+            listener,
+            state: Arc::clone(state),
+        };
+        tokio::spawn(http::serve(socket, Arc::new(front)));
+    }
+}
+
+/// One listener's side of the state.
+struct Front {
+    listener: Listener,
+    state: Arc<State>,
+}
+
+impl Site for Front {
+    fn connected(&self) -> usize {
+        let mut state = self.state.lock();
+        let count = match self.listener {
+            Listener::Imds => &mut state.imds_connections,
+            Listener::Service => &mut state.service_connections,
+        };
+        *count += 1;
+        *count
+    }
+
+    fn answer(&self, connection: usize, request: Request) -> Answer {
+        let at = self.state.started.elapsed();
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let response = match self.listener {
+            Listener::Imds => state.imds.answer(&request),
+            Listener::Service => state.service.answer(&request, &mut state.imds),
+        };
+        let fault = state.faults.pick(self.listener, &request.method, &request.path);
+        let logged = LoggedRequest {
+            at,
+            listener: self.listener,
+            connection,
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: request.body,
+            status: response.status,
+            fault: fault.as_ref().map(Fault::name),
+        };
+        if let Some(observer) = &state.observer {
+            // Nobody has to listen.
+            observer.send(logged.clone()).ok();
+        }
+        state.requests.push(logged);
+        Answer {
+            response,
+            fault,
+            delay: state.latency,
+        }
+    }
+}

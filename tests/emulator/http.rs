@@ -1,0 +1,247 @@
+//! A deliberately small HTTP/1.1 server on bare TCP: a real one would not let the faults put wrong bytes on the wire.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::fault::Fault;
+
+/// The longest request head; IMDS clients send a few hundred bytes, the AWS CLI under two thousand.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// The longest request body; `SendSSHPublicKey` needs five thousand bytes at most.
+const BODY_LIMIT: usize = 64 * 1024;
+/// The most header lines of a request.
+const HEADER_LIMIT: usize = 64;
+
+/// A request as it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The request target exactly as it stood on the wire: nothing decoded, nothing normalised.
+    pub path: String,
+    /// The headers in their order, names in the client's own case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+/// The first header of that name, in any case.
+pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers; Content-Length is added on the way out.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer of one content type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+        .with("Content-Type", content_type)
+    }
+
+    /// With a further header.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Status line and headers, up to and with the empty line; the length as it is told, or none.
+    pub(crate) fn head(&self, length: Option<usize>) -> Vec<u8> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(length) = length {
+            head.push_str(&format!("Content-Length: {length}\r\n"));
+        }
+        head.push_str("\r\n");
+        head.into_bytes()
+    }
+
+    /// The whole answer as it should be.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head(Some(self.body.len()));
+        bytes.extend(&self.body);
+        bytes
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        302 => "Found",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Status",
+    }
+}
+
+/// What a site makes of a request.
+pub(crate) struct Answer {
+    /// What to answer.
+    pub(crate) response: Response,
+    /// How to spoil it.
+    pub(crate) fault: Option<Fault>,
+    /// How long to wait before the first byte.
+    pub(crate) delay: Duration,
+}
+
+/// Who answers on a listener.
+pub(crate) trait Site: Send + Sync {
+    /// Takes note of a new connection and gives it its number.
+    fn connected(&self) -> usize;
+    /// Answers a request that came on that connection.
+    fn answer(&self, connection: usize, request: Request) -> Answer;
+}
+
+/// Serves connections until the task is dropped.
+pub(crate) async fn serve(listener: TcpListener, site: Arc<dyn Site>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let site = Arc::clone(&site);
+                // A connection that breaks is the client's affair: nothing here has to know.
+                tokio::spawn(async move { connection(stream, &*site).await.ok() });
+            }
+            // Out of file descriptors, most likely: give others time to close some.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Answers one request after the other until either side closes.
+async fn connection(mut stream: TcpStream, site: &dyn Site) -> io::Result<()> {
+    let number = site.connected();
+    stream.set_nodelay(true)?;
+    let mut received = Vec::new();
+    loop {
+        let request = match read_request(&mut stream, &mut received).await? {
+            Incoming::Request(request) => request,
+            Incoming::End => return Ok(()),
+            Incoming::Refused(status) => {
+                let refusal = Response::new(status, "text/plain", "").with("Connection", "close");
+                return stream.write_all(&refusal.bytes()).await;
+            }
+        };
+        let close = request
+            .header("Connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let answer = site.answer(number, request);
+        if !answer.delay.is_zero() {
+            tokio::time::sleep(answer.delay).await;
+        }
+        match answer.fault {
+            Some(fault) => {
+                let Some(healthy) = fault.perform(answer.response, &mut stream).await? else {
+                    return Ok(());
+                };
+                stream.write_all(&healthy.bytes()).await?;
+            }
+            None => stream.write_all(&answer.response.bytes()).await?,
+        }
+        if close {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+/// What came in.
+enum Incoming {
+    Request(Request),
+    /// The client closed between two requests.
+    End,
+    /// Not a request that this server takes; the status to say so with.
+    Refused(u16),
+}
+
+/// Reads one request; what was received beyond it stays in the buffer.
+async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Incoming> {
+    let (head_length, mut request) = loop {
+        match parse_head(received) {
+            Ok(Some(parsed)) => break parsed,
+            Ok(None) if received.len() > HEAD_LIMIT => return Ok(Incoming::Refused(431)),
+            Ok(None) => {}
+            Err(_) => return Ok(Incoming::Refused(400)),
+        }
+        if stream.read_buf(received).await? == 0 {
+            return Ok(Incoming::End);
+        }
+    };
+    if request.header("Transfer-Encoding").is_some() {
+        return Ok(Incoming::Refused(411));
+    }
+    let length = match request.header("Content-Length").map(str::parse::<usize>) {
+        None => 0,
+        Some(Ok(length)) if length <= BODY_LIMIT => length,
+        Some(Ok(_)) => return Ok(Incoming::Refused(413)),
+        Some(Err(_)) => return Ok(Incoming::Refused(400)),
+    };
+    if request.header("Expect").is_some() {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    while received.len() < head_length + length {
+        if stream.read_buf(received).await? == 0 {
+            return Ok(Incoming::End);
+        }
+    }
+    request.body = received[head_length..head_length + length].to_vec();
+    received.drain(..head_length + length);
+    Ok(Incoming::Request(request))
+}
+
+/// The head's length and the request without its body, once the head is complete.
+fn parse_head(received: &[u8]) -> Result<Option<(usize, Request)>, httparse::Error> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut head = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(length) = head.parse(received)? else {
+        return Ok(None);
+    };
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let headers = head.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(header.value).into_owned();
+        (header.name.to_owned(), value)
+    });
+    let request = Request {
+        method: text(head.method),
+        path: text(head.path),
+        headers: headers.collect(),
+        body: Vec::new(),
+    };
+    Ok(Some((length, request)))
+}

@@ -1,0 +1,117 @@
+//! The instance's side in a folder: a sysfs tree that says what machine this is, and a trust store of ordinary size.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use crate::certificate::{Certificate, CertificateTemplate, NameAttribute};
+use crate::key::Key;
+
+/// About how many roots an operating system trusts: Debian 12 has 140, Amazon Linux 2023 has 146.
+pub const USUAL_ROOTS: usize = 150;
+
+/// What the machine is, as sysfs tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// A Nitro instance: its board asset tag is its id.
+    Nitro(String),
+    /// A Xen instance: the hypervisor's UUID starts with `ec2`.
+    Xen,
+    /// Not an instance: a board with some other tag.
+    Other,
+}
+
+/// Writes that machine's files below a folder, which then stands for `/sys`.
+pub fn write_sysfs(sysfs: &Path, machine: &Machine) -> io::Result<()> {
+    match machine {
+        Machine::Nitro(instance_id) => write_board_tag(sysfs, instance_id),
+        Machine::Xen => {
+            let hypervisor = sysfs.join("hypervisor");
+            fs::create_dir_all(&hypervisor)?;
+            let uuid = "ec2e1916-9099-7caf-fd21-012345abcdef\n";
+            fs::write(hypervisor.join("uuid"), uuid)
+        }
+        Machine::Other => write_board_tag(sysfs, "Not Specified"),
+    }
+}
+
+fn write_board_tag(sysfs: &Path, tag: &str) -> io::Result<()> {
+    let dmi = sysfs.join("devices/virtual/dmi/id");
+    fs::create_dir_all(&dmi)?;
+    fs::write(dmi.join("board_asset_tag"), format!("{tag}\n"))
+}
+
+/// These anchors among strangers, in PEM, `total` in all: the anchors stand in the middle.
+pub fn roots(anchors: &[Certificate], total: usize) -> Vec<String> {
+    let mut roots = strangers(total.saturating_sub(anchors.len()));
+    let middle = roots.len() / 2;
+    roots.splice(middle..middle, anchors.iter().map(Certificate::pem));
+    roots
+}
+
+/// Writes roots into one file, as `ca-certificates.crt` and `tls-ca-bundle.pem` are.
+pub fn write_bundle(path: &Path, roots: &[String]) -> io::Result<()> {
+    fs::write(path, roots.concat())
+}
+
+/// Writes roots into a folder, a file each, as `/etc/ssl/certs` is.
+pub fn write_folder(folder: &Path, roots: &[String]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (number, root) in roots.iter().enumerate() {
+        fs::write(folder.join(format!("Root_{number:03}.pem")), root)?;
+    }
+    Ok(())
+}
+
+/// Where [`write_instance`] put things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceFiles {
+    /// What stands for `/sys`.
+    pub sysfs: PathBuf,
+    /// The trust store.
+    pub roots: PathBuf,
+}
+
+/// Writes `sysfs/` (Nitro) and `roots.pem` into a folder.
+pub fn write_instance(
+    folder: &Path,
+    instance_id: &str,
+    anchors: &[Certificate],
+    total_roots: usize,
+) -> io::Result<InstanceFiles> {
+    let files = InstanceFiles {
+        sysfs: folder.join("sysfs"),
+        roots: folder.join("roots.pem"),
+    };
+    fs::create_dir_all(folder)?;
+    write_sysfs(&files.sysfs, &Machine::Nitro(instance_id.to_owned()))?;
+    write_bundle(&files.roots, &roots(anchors, total_roots))?;
+    Ok(files)
+}
+
+/// Self-signed roots that have nothing to do with the signer; made once a process, since tests by the hundred want them.
+fn strangers(count: usize) -> Vec<String> {
+    static MADE: OnceLock<Mutex<HashMap<usize, String>>> = OnceLock::new();
+    let mut made = MADE
+        .get_or_init(Mutex::default)
+        .lock()
+        .expect("nothing panics while it holds the roots");
+    (0..count)
+        .map(|number| made.entry(number).or_insert_with(|| stranger(number)).clone())
+        .collect()
+}
+
+fn stranger(number: usize) -> String {
+    let year = 365 * 24 * 60 * 60;
+    let now = crate::now();
+    let name = vec![
+        NameAttribute::organization("EC2 Instance Connect emulator"),
+        NameAttribute::common_name(&format!("Unrelated Root CA {number}")),
+    ];
+    CertificateTemplate::new(name, Key::p256(), now - 5 * year, now + 15 * year)
+        .for_ca(None)
+        .self_signed()
+        .pem()
+}

@@ -1,0 +1,187 @@
+//! Private keys: made once a process, and able to sign in every way a verifier has to judge.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use const_oid::db::{rfc5912, rfc8410};
+use der::asn1::{Any, Null};
+use der::{Decode, Encode};
+use md5::Md5;
+use p256::ecdsa::signature::Signer as _;
+use rand::rngs::OsRng;
+use rsa::pkcs8::EncodePublicKey as _;
+use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha384};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
+/// How a certificate or an OCSP response is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256: what today's public CAs use.
+    RsaSha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RsaSha384,
+    /// RSASSA-PKCS1-v1_5 with SHA-1: to be refused.
+    RsaSha1,
+    /// RSASSA-PKCS1-v1_5 with MD5: to be refused.
+    RsaMd5,
+    /// ECDSA with SHA-256.
+    EcdsaSha256,
+    /// An algorithm that no key here signs with; it can only be *claimed*.
+    Ed25519,
+}
+
+impl SignatureAlgorithm {
+    /// The AlgorithmIdentifier: RSA's has NULL parameters (RFC 4055, section 5), the others have none.
+    pub fn identifier(self) -> AlgorithmIdentifierOwned {
+        let (oid, parameters) = match self {
+            Self::RsaSha256 => (rfc5912::SHA_256_WITH_RSA_ENCRYPTION, Some(null())),
+            Self::RsaSha384 => (rfc5912::SHA_384_WITH_RSA_ENCRYPTION, Some(null())),
+            Self::RsaSha1 => (rfc5912::SHA_1_WITH_RSA_ENCRYPTION, Some(null())),
+            Self::RsaMd5 => (rfc5912::MD_5_WITH_RSA_ENCRYPTION, Some(null())),
+            Self::EcdsaSha256 => (rfc5912::ECDSA_WITH_SHA_256, None),
+            Self::Ed25519 => (rfc8410::ID_ED_25519, None),
+        };
+        AlgorithmIdentifierOwned { oid, parameters }
+    }
+}
+
+/// The ASN.1 NULL that stands as an algorithm's parameters.
+pub(crate) fn null() -> Any {
+    Any::from(Null)
+}
+
+/// A private key. Clones share it.
+#[derive(Clone)]
+pub enum Key {
+    /// RSA of any size.
+    Rsa(Arc<RsaPrivateKey>),
+    /// ECDSA on P-256.
+    P256(Arc<p256::ecdsa::SigningKey>),
+}
+
+impl Key {
+    /// A fresh RSA key; tenths of a second for 2048 bits, so prefer [`Key::cached`].
+    pub fn rsa(bits: usize) -> Self {
+        let key = RsaPrivateKey::new(&mut OsRng, bits).expect("an RSA key of this size can be made");
+        Self::Rsa(Arc::new(key))
+    }
+
+    /// A fresh P-256 key; takes next to no time.
+    pub fn p256() -> Self {
+        Self::P256(Arc::new(p256::ecdsa::SigningKey::random(&mut OsRng)))
+    }
+
+    /// The process's RSA-2048 key of that name: made when first asked for, the same one ever after.
+    pub fn cached(name: &str) -> Self {
+        Self::cached_rsa(name, 2048)
+    }
+
+    /// The process's RSA key of that name and size, for example a 1024-bit one that is to be refused.
+    pub fn cached_rsa(name: &str, bits: usize) -> Self {
+        // Two locks, so that two threads can make two different keys at the same time.
+        type Cell = Arc<OnceLock<Key>>;
+        static KEYS: OnceLock<Mutex<HashMap<(String, usize), Cell>>> = OnceLock::new();
+        let cell = {
+            let mut keys = KEYS
+                .get_or_init(Mutex::default)
+                .lock()
+                .expect("nothing panics while it holds the key cache");
+            Arc::clone(keys.entry((name.to_owned(), bits)).or_default())
+        };
+        cell.get_or_init(|| Self::rsa(bits)).clone()
+    }
+
+    /// The public half, as certificates carry it.
+    pub fn public_key_info(&self) -> SubjectPublicKeyInfoOwned {
+        SubjectPublicKeyInfoOwned::from_der(&self.public_key_der()).expect("a public key that was just encoded decodes")
+    }
+
+    /// The SubjectPublicKeyInfo in DER.
+    pub fn public_key_der(&self) -> Vec<u8> {
+        let document = match self {
+            Self::Rsa(key) => key.to_public_key().to_public_key_der(),
+            Self::P256(key) => key.verifying_key().to_public_key_der(),
+        };
+        document.expect("a public key encodes").into_vec()
+    }
+
+    /// The public half as PEM, for `openssl dgst -verify`.
+    pub fn public_key_pem(&self) -> String {
+        crate::pem("PUBLIC KEY", &self.public_key_der())
+    }
+
+    /// The bits of the public key without the algorithm: what key identifiers and certIDs hash.
+    pub fn public_key_bits(&self) -> Vec<u8> {
+        self.public_key_info().subject_public_key.raw_bytes().to_vec()
+    }
+
+    /// SHA-1 of [`Key::public_key_bits`], the usual key identifier (RFC 5280, section 4.2.1.2, method 1).
+    pub fn identifier(&self) -> Vec<u8> {
+        Sha1::digest(self.public_key_bits()).to_vec()
+    }
+
+    /// What this key signs certificates with when nothing else is asked for.
+    pub fn default_algorithm(&self) -> SignatureAlgorithm {
+        match self {
+            Self::Rsa(_) => SignatureAlgorithm::RsaSha256,
+            Self::P256(_) => SignatureAlgorithm::EcdsaSha256,
+        }
+    }
+
+    /// Signs.
+    ///
+    /// # Panics
+    ///
+    /// Where the key cannot sign so: the test meant to *claim* another algorithm, see the templates' fields.
+    pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Vec<u8> {
+        let rsa = |padding, digest: &[u8]| {
+            let Self::Rsa(key) = self else {
+                panic!("a P-256 key cannot sign with {algorithm:?}")
+            };
+            // Blinded, as the library asks; the signature does not depend on it.
+            key.sign_with_rng(&mut OsRng, padding, digest)
+                .expect("the digest fits the key")
+        };
+        match algorithm {
+            SignatureAlgorithm::RsaSha256 => rsa(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)),
+            SignatureAlgorithm::RsaSha384 => rsa(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)),
+            SignatureAlgorithm::RsaSha1 => rsa(Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(message)),
+            SignatureAlgorithm::RsaMd5 => rsa(Pkcs1v15Sign::new::<Md5>(), &Md5::digest(message)),
+            SignatureAlgorithm::EcdsaSha256 => {
+                let Self::P256(key) = self else {
+                    panic!("an RSA key cannot sign with {algorithm:?}")
+                };
+                let signature: p256::ecdsa::Signature = key.sign(message);
+                signature.to_der().to_der().expect("an ECDSA signature encodes")
+            }
+            SignatureAlgorithm::Ed25519 => panic!("no key here signs with Ed25519"),
+        }
+    }
+
+    /// RSASSA-PSS with SHA-256 and MGF1-SHA-256: the scheme of records, whose salt is 32 bytes.
+    ///
+    /// # Panics
+    ///
+    /// Where the key is not an RSA key.
+    pub fn sign_pss(&self, salt_length: usize, message: &[u8]) -> Vec<u8> {
+        let Self::Rsa(key) = self else {
+            panic!("a P-256 key cannot make an RSASSA-PSS signature")
+        };
+        let padding = Pss::new_with_salt::<Sha256>(salt_length);
+        key.sign_with_rng(&mut OsRng, padding, &Sha256::digest(message))
+            .expect("digest and salt fit the key")
+    }
+}
+
+impl fmt::Debug for Key {
+    /// Names the kind alone: a failed assertion should not print a page of private numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa(_) => "Key::Rsa",
+            Self::P256(_) => "Key::P256",
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! Plays what an instance talks to when a key is pushed to it: IMDSv2 and the service's `SendSSHPublicKey`.
+//!
+//! ```text
+//!                SendSSHPublicKey                          PUT token, GET managed-ssh-keys/…
+//!  a client ───────────────────────┐              ┌──────────────────────── the program under test
+//!                                  ▼              ▼                                  │
+//!                            ┌─ service ─┐  ┌── imds ──┐                             │ reads
+//!                            │ validates │  │ tokens   │                             ▼
+//!                            │ a key     │  │ paths    │                    sysfs/, roots.pem
+//!                            └────┬──────┘  └──▲───▲───┘                         (instance)
+//!                                 │            │   │                                 ▲
+//!                                 └─► record ──┘   └── chain, staple ◄── pki ────────┘
+//!                                 signed by the leaf                     root
+//!
+//!  http  carries both, on bare TCP      fault  spoils answers      key, certificate  make every wrong thing
+//! ```
+//!
+//! Each [`Emulator`] has its own thread, ports, tokens and log; keys are made once a process and shared. Everything is
+//! synchronous from outside, so that a plain `#[test]` can use it:
+//!
+//! ```
+//! let emulator = emulator::Emulator::start(emulator::Options::default())?;
+//! emulator.push("ec2-user", "ssh-ed25519 AAAA…");
+//! println!("{}", emulator.imds_url());
+//! assert_eq!(emulator.requests().len(), 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+pub mod certificate;
+pub mod dead_end;
+mod encoding;
+pub mod fault;
+mod handle;
+pub mod http;
+pub mod imds;
+pub mod instance;
+pub mod key;
+mod log;
+pub mod name;
+mod options;
+pub mod pki;
+pub mod record;
+pub mod service;
+pub mod staple;
+#[cfg(test)]
+mod tests;
+
+pub use certificate::{Certificate, CertificateTemplate};
+pub use dead_end::{RefusingPort, SilentListener};
+pub use encoding::{base64_lines, now, pem, upper_hex};
+pub use fault::{Fault, FaultRule};
+pub use handle::Emulator;
+pub use imds::Imds;
+pub use key::{Key, SignatureAlgorithm};
+pub use log::{Listener, LoggedRequest};
+pub use options::{Options, StapleNames};
+pub use pki::Pki;
+pub use record::{Record, RecordSignature, RecordTemplate};
+pub use staple::{Staple, StapleTemplate};
+
+pub(crate) use encoding::url;

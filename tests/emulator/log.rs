@@ -1,0 +1,68 @@
+//! What an emulator remembers of the requests it received.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http;
+
+/// One of the two things that an emulator plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The instance metadata service.
+    Imds,
+    /// The service that takes pushed keys.
+    Service,
+}
+
+/// One request, as it was received, and how it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRequest {
+    /// When, since the emulator's start.
+    pub at: Duration,
+    /// By whom it was received.
+    pub listener: Listener,
+    /// On which connection: the first of each listener is number 1.
+    pub connection: usize,
+    /// The method.
+    pub method: String,
+    /// The request target exactly as it stood on the wire.
+    pub path: String,
+    /// The headers in their order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The status of the proper answer, whatever a fault made of it.
+    pub status: u16,
+    /// The name of the fault that spoiled the answer.
+    pub fault: Option<&'static str>,
+}
+
+impl LoggedRequest {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        http::header(&self.headers, name)
+    }
+}
+
+impl fmt::Display for LoggedRequest {
+    /// One line; the path is escaped, so that a client cannot write to somebody's terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listener = match self.listener {
+            Listener::Imds => "imds",
+            Listener::Service => "service",
+        };
+        write!(
+            f,
+            "{:9.3} s  {listener:7} #{:<3} {} {} {}",
+            self.at.as_secs_f64(),
+            self.connection,
+            self.status,
+            self.method,
+            self.path.escape_debug(),
+        )?;
+        match self.fault {
+            Some(fault) => write!(f, "  [fault: {fault}]"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The emulator as a program: start it, push a key with curl or the AWS CLI, and run the program under test against it.
+
+use std::error::Error;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use emulator::instance::InstanceFiles;
+use emulator::service::{CONTENT_TYPE, TARGET};
+use emulator::{Emulator, LoggedRequest, Options};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Plays IMDSv2 and EC2 Instance Connect's service on this machine. Needs no root.
+#[derive(Debug, Parser)]
+#[command(name = "emulator", version)]
+struct Arguments {
+    /// Where IMDS listens; may be given several times
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1338")]
+    imds: Vec<SocketAddr>,
+    /// Where the service listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1339")]
+    service: SocketAddr,
+    /// The region to play
+    #[arg(long, default_value = "us-west-2")]
+    region: String,
+    /// The availability zone [default: the region's zone a]
+    #[arg(long)]
+    zone: Option<String>,
+    /// The partition of that region
+    #[arg(long, default_value = "aws")]
+    partition: String,
+    /// The domain of that partition's services
+    #[arg(long, default_value = "amazonaws.com")]
+    domain: String,
+    /// The instance to play
+    #[arg(long, default_value = "i-0123456789abcdef0")]
+    instance_id: String,
+    /// Write the instance's side into this folder: sysfs/ and roots.pem
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Answer everything this much later
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    latency_ms: u64,
+    /// End after this time
+    #[arg(long = "for", value_name = "SECONDS")]
+    run_for: Option<u64>,
+    /// End when standard input does
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+/// What the main thread waits for.
+enum Event {
+    Request(LoggedRequest),
+    End,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error closed there is nobody left to tell.
+            writeln!(io::stderr(), "emulator: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    // First of all, so that a signal during start-up ends it in good order too.
+    let (events, incoming) = channel();
+    end_on_signals(events.clone())?;
+    if arguments.until_stdin_closes {
+        end_with_stdin(events.clone());
+    }
+    let emulator = Emulator::start(options(arguments, forwarding(events)))?;
+    let files = match &arguments.directory {
+        Some(directory) => Some(emulator.write_instance(directory)?),
+        None => None,
+    };
+    say(&greeting(&emulator, files.as_ref()))?;
+    let until = arguments
+        .run_for
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    show_requests(&incoming, until)?;
+    Ok(())
+}
+
+fn options(arguments: &Arguments, observer: Sender<LoggedRequest>) -> Options {
+    let mut options = Options::in_region(&arguments.region, &arguments.partition, &arguments.domain);
+    if let Some(zone) = &arguments.zone {
+        options.zone.clone_from(zone);
+    }
+    options.instance_id.clone_from(&arguments.instance_id);
+    options.imds_addresses.clone_from(&arguments.imds);
+    options.service_address = arguments.service;
+    options.latency = Duration::from_millis(arguments.latency_ms);
+    options.observer = Some(observer);
+    options
+}
+
+/// Shows requests until it is time to end.
+fn show_requests(events: &Receiver<Event>, until: Option<Instant>) -> io::Result<()> {
+    loop {
+        let event = match until {
+            Some(until) => events.recv_timeout(until.saturating_duration_since(Instant::now())),
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Ok(Event::Request(request)) => say(&format!("{request}\n"))?,
+            Ok(Event::End) | Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Prints at once, also into a pipe; a closed pipe is an error here and not a panic.
+fn say(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+/// Passes the emulator's requests on as events.
+fn forwarding(events: Sender<Event>) -> Sender<LoggedRequest> {
+    let (observer, requests) = channel();
+    thread::spawn(move || {
+        for request in requests {
+            if events.send(Event::Request(request)).is_err() {
+                return;
+            }
+        }
+    });
+    observer
+}
+
+fn end_with_stdin(events: Sender<Event>) {
+    thread::spawn(move || {
+        let mut ignored = [0; 4096];
+        let mut input = io::stdin().lock();
+        while input.read(&mut ignored).is_ok_and(|length| length > 0) {}
+        // It fails where the main thread has ended already.
+        events.send(Event::End).ok();
+    });
+}
+
+fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        // It fails where the main thread has ended already.
+        events.send(Event::End).ok();
+    });
+    Ok(())
+}
+
+/// The endpoints, and commands to paste.
+fn greeting(emulator: &Emulator, files: Option<&InstanceFiles>) -> String {
+    let imds = emulator.imds_urls().join(", ");
+    let service = emulator.service_url();
+    let instance = &emulator.options().instance_id;
+    let mut text = format!(
+        "IMDS:     {imds}\nservice:  {service}\ninstance: {instance}\n\n\
+         Push a key, as the AWS CLI does (kept {lifetime} seconds):\n\n\
+         \x20 curl -sS {service}/ -H 'X-Amz-Target: {TARGET}' -H 'Content-Type: {CONTENT_TYPE}' \\\n\
+         \x20   -d '{{\"InstanceId\": \"{instance}\", \"InstanceOSUser\": \"ec2-user\", \"SSHPublicKey\": \"'\"$(cat ~/.ssh/id_ed25519.pub)\"'\"}}'\n\n",
+        lifetime = emulator.options().key_lifetime.as_secs(),
+    );
+    match files {
+        Some(files) => text.push_str(&format!(
+            "Ask for it, as sshd does:\n\n\
+             \x20 eic_run_authorized_keys --imds-endpoint {} --trust-store {} --sysfs {} ec2-user\n\n",
+            emulator.imds_url(),
+            shell_word(&files.roots),
+            shell_word(&files.sysfs),
+        )),
+        None => {
+            text.push_str("For the command that asks for it, start this with --directory DIR: it needs the roots.\n\n")
+        }
+    }
+    text
+}
+
+/// A path that a shell takes as one word.
+fn shell_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match path.chars().all(plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}

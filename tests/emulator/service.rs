@@ -1,0 +1,216 @@
+//! The service's one operation that matters here, `SendSSHPublicKey`, in its wire form (AWS JSON 1.1).
+
+use serde::Deserialize;
+use serde_json::json;
+use ssh_key::public::KeyData;
+
+use crate::http::{Request, Response};
+use crate::imds::Imds;
+use crate::options::Options;
+
+/// The operation, as `X-Amz-Target` names it.
+pub const TARGET: &str = "AWSEC2InstanceConnectService.SendSSHPublicKey";
+/// The content type of requests and answers.
+pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// An error in the service's own terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceError {
+    /// Not a JSON object with the operation's members.
+    Serialization(String),
+    /// A parameter is not valid.
+    InvalidArgs(String),
+    /// There is no such instance.
+    InstanceNotFound,
+    /// No such operation.
+    UnknownOperation,
+}
+
+impl ServiceError {
+    /// The exception's name on the wire.
+    pub fn exception(&self) -> &'static str {
+        match self {
+            Self::Serialization(_) => "SerializationException",
+            Self::InvalidArgs(_) => "InvalidArgsException",
+            Self::InstanceNotFound => "EC2InstanceNotFoundException",
+            Self::UnknownOperation => "UnknownOperationException",
+        }
+    }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::Serialization(message) | Self::InvalidArgs(message) => message,
+            Self::InstanceNotFound => "Instance not found",
+            Self::UnknownOperation => "The operation is not known",
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// As it goes into the record's `#Caller=`.
+    pub arn: String,
+}
+
+/// The operation's input.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendSshPublicKey {
+    instance_id: String,
+    #[serde(rename = "InstanceOSUser")]
+    instance_os_user: String,
+    #[serde(rename = "SSHPublicKey")]
+    ssh_public_key: String,
+    availability_zone: Option<String>,
+}
+
+/// The service, as far as it knows one instance.
+#[derive(Debug)]
+pub struct Service {
+    instance_id: String,
+    zone: String,
+    caller: String,
+}
+
+impl Service {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            instance_id: options.instance_id.clone(),
+            zone: options.zone.clone(),
+            caller: options.caller.clone(),
+        }
+    }
+
+    /// Answers a request; a key that is accepted appears in that IMDS.
+    pub(crate) fn answer(&self, request: &Request, imds: &mut Imds) -> Response {
+        let request_id = request_id();
+        let (status, body) = match self.send_ssh_public_key(request, &request_id, imds) {
+            Ok(()) => (200, json!({ "RequestId": request_id, "Success": true })),
+            Err(error) => {
+                let body = json!({ "__type": error.exception(), "message": error.message() });
+                (400, body)
+            }
+        };
+        Response::new(status, CONTENT_TYPE, body.to_string()).with("x-amzn-RequestId", &request_id)
+    }
+
+    fn send_ssh_public_key(&self, request: &Request, request_id: &str, imds: &mut Imds) -> Result<(), ServiceError> {
+        let json = request
+            .header("Content-Type")
+            .is_some_and(|value| value.starts_with(CONTENT_TYPE));
+        let known =
+            request.method == "POST" && request.path == "/" && json && request.header("X-Amz-Target") == Some(TARGET);
+        if !known {
+            return Err(ServiceError::UnknownOperation);
+        }
+        let principal = self.authenticate(request)?;
+        let input: SendSshPublicKey =
+            serde_json::from_slice(&request.body).map_err(|error| ServiceError::Serialization(error.to_string()))?;
+        self.check(&input)?;
+        // The console's key comes with a newline, which would end the record's signed part one line early.
+        let record = imds
+            .record(input.ssh_public_key.trim_end_matches(['\r', '\n']))
+            .with("Caller", &principal.arn)
+            .with("Request", request_id);
+        imds.publish(&input.instance_os_user, &record);
+        Ok(())
+    }
+
+    /// Who signed the request. Signatures are not looked at yet: every caller is the one of the options.
+    fn authenticate(&self, _request: &Request) -> Result<Principal, ServiceError> {
+        Ok(Principal {
+            arn: self.caller.clone(),
+        })
+    }
+
+    fn check(&self, input: &SendSshPublicKey) -> Result<(), ServiceError> {
+        let invalid = |what: &str| Err(ServiceError::InvalidArgs(what.to_owned()));
+        if !is_instance_id(&input.instance_id) {
+            return invalid("InstanceId is not valid");
+        }
+        if !is_user_name(&input.instance_os_user) {
+            return invalid("InstanceOSUser is not valid");
+        }
+        if !is_accepted_key(&input.ssh_public_key) {
+            return invalid("SSHPublicKey is not a valid RSA or ED25519 public key");
+        }
+        if input.instance_id != self.instance_id {
+            return Err(ServiceError::InstanceNotFound);
+        }
+        // Which exception a wrong zone gets is documented nowhere; the instance is not found there.
+        match &input.availability_zone {
+            Some(zone) if *zone != self.zone => Err(ServiceError::InstanceNotFound),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `^i-[a-f0-9]+$`, 10 to 32 characters.
+fn is_instance_id(id: &str) -> bool {
+    let Some(digits) = id.strip_prefix("i-") else {
+        return false;
+    };
+    (10..=32).contains(&id.len()) && digits.bytes().all(|b| matches!(b, b'a'..=b'f' | b'0'..=b'9'))
+}
+
+/// The API's grammar: 32 characters at most, never digits alone, `$` only as the last.
+fn is_user_name(name: &str) -> bool {
+    let common = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'@' | b'.' | b'_' | b'-');
+    let bytes = name.as_bytes();
+    let (Some(first), 1..=32) = (bytes.first(), bytes.len()) else {
+        return false;
+    };
+    if first.is_ascii_digit() {
+        let after_digits = name.trim_start_matches(|c: char| c.is_ascii_digit());
+        let Some((mark, rest)) = after_digits.as_bytes().split_first() else {
+            return false;
+        };
+        return common(*mark) && ends_properly(rest, common);
+    }
+    (first.is_ascii_alphabetic() || *first == b'_') && ends_properly(&bytes[1..], common)
+}
+
+/// `[A-Za-z0-9@._-]*[A-Za-z0-9$_-]?`: the starred part may take it all, so that only `$` is special.
+fn ends_properly(rest: &[u8], common: impl Fn(u8) -> bool) -> bool {
+    let rest = rest.strip_suffix(b"$").unwrap_or(rest);
+    rest.iter().all(|b| common(*b))
+}
+
+/// RSA of 2048 or 4096 bits, or ED25519; white space of any kind between the fields, and at the end.
+fn is_accepted_key(line: &str) -> bool {
+    // 80 to 4096 characters, as the API has it.
+    if !(80..=4096).contains(&line.len()) {
+        return false;
+    }
+    let line = line.trim_end_matches(['\r', '\n']);
+    if line.contains(['\r', '\n']) {
+        return false;
+    }
+    let fields: Vec<_> = line.split_ascii_whitespace().take(2).collect();
+    let &[algorithm, data] = fields.as_slice() else {
+        return false;
+    };
+    let Ok(key) = format!("{algorithm} {data}").parse::<ssh_key::PublicKey>() else {
+        return false;
+    };
+    match key.key_data() {
+        KeyData::Ed25519(_) => true,
+        KeyData::Rsa(key) => {
+            let modulus = key.n.as_positive_bytes().unwrap_or_default();
+            // A modulus of full length starts with a set bit.
+            matches!(modulus.len(), 256 | 512) && modulus[0] & 0x80 != 0
+        }
+        _ => false,
+    }
+}
+
+/// A fresh id in the form of a version 4 UUID.
+pub(crate) fn request_id() -> String {
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = crate::upper_hex(&bytes).to_lowercase();
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    parts.join("-")
+}
