@@ -8,6 +8,7 @@ pub mod identity;
 pub mod limits;
 pub mod login;
 pub mod ocsp;
+mod pem;
 pub mod record;
 pub mod revocation;
 pub mod signer;

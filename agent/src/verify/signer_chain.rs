@@ -1,11 +1,11 @@
 //! The certificates that IMDS serves for the signer: a bag of candidates, none of them trusted.
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use webpki::EndEntityCert;
 
 use super::certificate::Certificate;
 use super::limits::Limits;
+use super::pem;
 use super::signer_rejection::SignerRejection;
 
 /// What `signer-cert/` answered, as certificates.
@@ -20,10 +20,7 @@ impl SignerChain {
     /// # Errors
     /// [`SignerRejection::NoCertificate`], [`SignerRejection::TooManyCertificates`].
     pub fn from_pem(answer: &[u8], limits: &Limits) -> Result<Self, SignerRejection> {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(answer)
-            .flatten()
-            .take(limits.certificates + 1)
-            .collect();
+        let certificates: Vec<_> = pem::certificates(answer).take(limits.certificates + 1).collect();
         if certificates.len() > limits.certificates {
             return Err(SignerRejection::TooManyCertificates(limits.certificates));
         }

@@ -1,9 +1,9 @@
 //! Trust anchors: those roots of the local store that may end a path, and nothing from anywhere else.
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use super::certificate::Certificate;
+use super::pem;
 use super::signer_chain::SignerChain;
 
 /// The roots of the local store that issued something in a served chain.
@@ -28,11 +28,7 @@ impl TrustAnchors {
         let issuers = chain.issuers();
         let mut roots: Vec<CertificateDer<'static>> = Vec::new();
         let mut seen = 0;
-        for der in files
-            .iter()
-            .flat_map(|file| CertificateDer::pem_slice_iter(file))
-            .flatten()
-        {
+        for der in files.iter().flat_map(|file| pem::certificates(file)) {
             seen += 1;
             // Cheap, and enough to pass over all the others.
             let Ok(subject) = webpki::anchor_from_trusted_cert(&der).map(|anchor| anchor.subject) else {
