@@ -133,10 +133,12 @@ impl PathSearch<'_> {
         };
         // The name says what the certificate is for. Its purpose is only not to be another's: a server's or a
         // client's, as public CAs put both in and may come to drop either.
-        let result = match attempt(KeyUsage::server_auth()) {
-            Err(webpki::Error::RequiredEkuNotFoundContext(_)) => attempt(KeyUsage::client_auth()),
-            other => other,
-        };
+        let result = attempt(KeyUsage::server_auth()).or_else(|server| {
+            attempt(KeyUsage::client_auth()).map_err(|client| match server {
+                webpki::Error::RequiredEkuNotFoundContext(_) => client,
+                other => other,
+            })
+        });
         result.map_err(|error| match self.refused.take() {
             Some(refused) => refused,
             None => SignerRejection::path(error, self.leaf, self.anchors, self.now),
@@ -146,24 +148,32 @@ impl PathSearch<'_> {
     /// Called by webpki for each path it finds good: checks what webpki leaves to us, and the staples. An error makes
     /// it go on to look for another path.
     fn accept(&self, path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
-        match self.check(path) {
-            Ok(proofs) => {
-                self.proofs.replace(Some(proofs));
-                Ok(())
-            }
-            Err(rejection) => {
-                let mut refused = self.refused.borrow_mut();
-                if refused.as_ref().is_none_or(|known| rejection.rank() > known.rank()) {
-                    *refused = Some(rejection);
+        // webpki knows an anchor by name, key and name constraints alone: several versions of one root may be meant.
+        let is_meant = |root: &&CertificateDer<'_>| {
+            webpki::anchor_from_trusted_cert(root).is_ok_and(|anchor| anchor == *path.anchor())
+        };
+        for anchor in self.anchors.certificates().iter().filter(is_meant) {
+            match self.check(path, anchor) {
+                Ok(proofs) => {
+                    self.proofs.replace(Some(proofs));
+                    return Ok(());
                 }
-                Err(webpki::Error::UnknownRevocationStatus)
+                Err(rejection) => self.note(rejection),
             }
+        }
+        Err(webpki::Error::UnknownRevocationStatus)
+    }
+
+    /// Keeps the more telling of two reasons.
+    fn note(&self, rejection: SignerRejection) {
+        let mut refused = self.refused.borrow_mut();
+        if refused.as_ref().is_none_or(|known| rejection.rank() > known.rank()) {
+            *refused = Some(rejection);
         }
     }
 
-    fn check(&self, path: &VerifiedPath<'_>) -> Result<Vec<NotRevoked>, SignerRejection> {
+    fn check(&self, path: &VerifiedPath<'_>, anchor: &CertificateDer<'_>) -> Result<Vec<NotRevoked>, SignerRejection> {
         let intermediates: Vec<CertificateDer<'_>> = path.intermediate_certificates().map(|cert| cert.der()).collect();
-        let anchor = self.anchor_certificate(path).ok_or(SignerRejection::Unreadable)?;
         let issuers = intermediates
             .iter()
             .map(|der| Certificate::read(der))
@@ -195,13 +205,5 @@ impl PathSearch<'_> {
                 })
             })
             .collect()
-    }
-
-    /// The root that a path ends at, as a certificate: webpki keeps only its name and key.
-    fn anchor_certificate(&self, path: &VerifiedPath<'_>) -> Option<&CertificateDer<'static>> {
-        self.anchors
-            .certificates()
-            .iter()
-            .find(|root| webpki::anchor_from_trusted_cert(root).is_ok_and(|anchor| anchor == *path.anchor()))
     }
 }
