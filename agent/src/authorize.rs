@@ -45,9 +45,12 @@ pub(crate) struct Decision {
 /// Answers sshd: prints the keys for the user, logs, and says how it went.
 #[must_use]
 pub fn authorize(options: &Options) -> ExitCode {
-    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, |cause| {
+    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, |stage, cause| {
         AuditLog::open(Path::new(DEV_LOG)).line(cause);
-        output::explain(cause);
+        // Where stderr is what blocks, it is locked too.
+        if stage != Stage::Explaining {
+            output::explain(cause);
+        }
     });
     // Nobody can have pushed a key for another name, and nothing but the path a record was fetched from binds it to
     // its user: such a name is never sent.
@@ -121,19 +124,19 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
         .map_or_else(Endpoint::link_local, |only| vec![only]);
     let imds = Imds::open(&endpoints, &limits).await?;
 
-    // On Nitro the firmware has told the instance id, and IMDS is asked for it only when there is something to check.
+    // On Nitro the firmware has told the instance id. On Xen only IMDS can, and it is needed as soon as there are keys.
     let (blob, instance) = match machine {
-        Machine::Nitro(tag) => (imds.active_keys(user).await?, Some(tag.clone())),
+        Machine::Nitro(tag) => (imds.active_keys(user).await?, Ok(tag.clone())),
         Machine::Xen | Machine::Elsewhere => {
             let (blob, instance) = join!(imds.active_keys(user), imds.instance_id());
-            (blob?, instance.ok().and_then(|answer| InstanceId::parse(&answer)))
+            (blob?, instance)
         }
     };
     let Some(blob) = blob.filter(|blob| !blob::is_empty(blob)) else {
         return Ok(());
     };
     decision.queried = wanted.given().map(str::to_owned);
-    let instance = instance.ok_or(IdentityError::InstanceId)?;
+    let instance = instance?;
 
     let sifted = blob::sift(&blob, &wanted, &instance, clock::now(), &limits)?;
     decision.refused = sifted.refused;
@@ -141,25 +144,34 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
         return Ok(());
     }
 
+    let second_witness = async {
+        match machine {
+            Machine::Nitro(_) => imds.instance_id().await,
+            Machine::Xen | Machine::Elsewhere => Ok(instance.clone()),
+        }
+    };
     let (told, placement, domain, chain, names) = try_join!(
-        imds.instance_id(),
+        second_witness,
         imds.region(),
         imds.domain(),
         imds.signer_certificates(),
         imds.staple_names(),
     )?;
-    if InstanceId::parse(&told).as_ref() != Some(&instance) {
+    if told != instance {
         return Err(Failure::OtherInstance {
             firmware: instance,
-            imds: InstanceId::parse(&told),
+            imds: told,
         });
     }
     let chain = SignerChain::from_pem(&chain, &limits)?;
 
     let older_imds = async {
-        match placement {
-            Some(_) => Ok((None, None)),
-            None => try_join!(imds.identity_document(), imds.zone()),
+        if placement.is_some() {
+            return Ok((None, None));
+        }
+        match imds.identity_document().await? {
+            Some(document) => Ok((Some(document), None)),
+            None => Ok((None, imds.zone().await?)),
         }
     };
     let roots = async {
@@ -168,11 +180,9 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
         trust_store::read(options.trust_store.as_deref())
             .map(|files| TrustAnchors::select(&files, &chain, clock::now()))
     };
-    let (answers, anchors) = join!(
-        async { try_join!(try_join_all(names.iter().map(|name| imds.staple(name))), older_imds) },
-        roots
-    );
-    let (staples, (document, zone)) = answers?;
+    let staples = try_join_all(names.iter().map(|name| imds.staple(name)));
+    let (answers, anchors) = join!(async { try_join!(older_imds, staples) }, roots);
+    let ((document, zone), staples) = answers?;
     let region = identity::region(placement.as_deref(), document.as_deref(), zone.as_deref())?;
     let expected = ExpectedSigner::new(region, &domain)?;
     let staples: Vec<Served> = staples.iter().flatten().map(|answer| Served::new(answer)).collect();
@@ -197,10 +207,7 @@ pub(crate) enum Failure {
     /// Where this instance is could not be told.
     Identity(IdentityError),
     /// Firmware and IMDS name different instances.
-    OtherInstance {
-        firmware: InstanceId,
-        imds: Option<InstanceId>,
-    },
+    OtherInstance { firmware: InstanceId, imds: InstanceId },
     /// The answer for the keys is no key blob.
     Blob(BlobError),
     /// There are no roots.
@@ -231,8 +238,8 @@ impl fmt::Display for Failure {
             Self::Imds(error) => error.fmt(f),
             Self::Identity(error) => error.fmt(f),
             Self::OtherInstance { firmware, imds } => {
-                let imds = imds.as_ref().map_or("no instance id", InstanceId::as_str);
-                write!(f, "the firmware says this is {}, IMDS says {imds}", firmware.as_str())
+                let (firmware, imds) = (firmware.as_str(), imds.as_str());
+                write!(f, "the firmware says this is {firmware}, IMDS says {imds}")
             }
             Self::Blob(error) => error.fmt(f),
             Self::TrustStore(error) => error.fmt(f),

@@ -31,13 +31,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 5] = [
-        Self::Machine,
-        Self::Authorizing,
-        Self::Logging,
-        Self::Printing,
-        Self::Explaining,
-    ];
+    fn of(number: u8) -> Self {
+        [Self::Machine, Self::Authorizing, Self::Logging, Self::Printing]
+            .into_iter()
+            .find(|stage| *stage as u8 == number)
+            .unwrap_or(Self::Explaining)
+    }
 
     fn words(self) -> &'static str {
         match self {
@@ -58,23 +57,25 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Starts the watchdog: `limit` from now, `last_words` is called with the cause and the process ends with
+    /// Starts the watchdog: `limit` from now, `last_words` is called with the stage and the cause, and the process ends with
     /// `status`.
     ///
     /// A thread does it, as that ends even work the kernel would not let a signal handler interrupt (a dead NFS under
     /// the trust store) and can say why. Where no thread can be started, alarm(2) ends the process: silently, by a
     /// signal, and to the second.
-    pub fn start(limit: Duration, status: i32, last_words: impl FnOnce(&str) + Send + 'static) -> Self {
+    pub fn start(limit: Duration, status: i32, last_words: impl FnOnce(Stage, &str) + Send + 'static) -> Self {
         let end = Instant::now() + limit;
         let stage = Arc::new(AtomicU8::new(Stage::Machine as u8));
         let watched = Arc::clone(&stage);
         let watchdog = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             thread::sleep(end.saturating_duration_since(Instant::now()));
-            let stage = usize::from(watched.load(Ordering::Relaxed));
-            let stage = Stage::ALL.get(stage).map_or("", |stage| stage.words());
+            let stage = Stage::of(watched.load(Ordering::Relaxed));
             // Even the last words may block, on a stderr that nobody reads.
             alarm::set(1);
-            last_words(&format!("gave up after {} s, while {stage}", limit.as_secs()));
+            last_words(
+                stage,
+                &format!("gave up after {} s, while {}", limit.as_secs(), stage.words()),
+            );
             process::exit(status);
         });
         if watchdog.is_err() {

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::ImdsError;
+use crate::verify::identity::InstanceId;
 use crate::verify::limits::Limits;
 use crate::verify::login::UserName;
 use crate::verify::text::shortened;
@@ -40,6 +41,9 @@ const TOKEN_LIFE: &str = "120";
 
 /// Headers of one answer; IMDS sends about eight.
 const HEADERS: usize = 32;
+
+/// The bytes of an answer that a message may quote.
+const QUOTED: usize = 64;
 
 const TOKEN_LIFE_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
@@ -187,9 +191,10 @@ impl Imds {
     /// The instance id.
     ///
     /// # Errors
-    /// [`ImdsError`].
-    pub async fn instance_id(&self) -> Result<Vec<u8>, ImdsError> {
-        self.required("instance-id", self.limits.line_bytes).await
+    /// [`ImdsError`]; [`ImdsError::InstanceId`].
+    pub async fn instance_id(&self) -> Result<InstanceId, ImdsError> {
+        let answer = self.required("instance-id", self.limits.line_bytes).await?;
+        InstanceId::parse(&answer).ok_or_else(|| ImdsError::InstanceId(shortened(&answer, QUOTED)))
     }
 
     /// The domain of this partition's services.
@@ -293,7 +298,7 @@ impl StapleName {
             {
                 Ok(Self(name.to_owned()))
             }
-            _ => Err(ImdsError::StapleName(shortened(line, 64))),
+            _ => Err(ImdsError::StapleName(shortened(line, QUOTED))),
         }
     }
 }

@@ -245,8 +245,6 @@ pub enum IdentityError {
         /// The domain of the region's partition.
         belongs: &'static str,
     },
-    /// What IMDS says is the instance id is none.
-    InstanceId,
 }
 
 impl fmt::Display for IdentityError {
@@ -262,7 +260,6 @@ impl fmt::Display for IdentityError {
                 f,
                 "IMDS says the services of {region} are under \"{said}\", but they are under {belongs}"
             ),
-            Self::InstanceId => f.write_str("what IMDS says is the instance id is none"),
         }
     }
 }
