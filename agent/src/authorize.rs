@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{Either, select, try_join_all};
 use tokio::task::yield_now;
 use tokio::{join, runtime, time, try_join};
 
@@ -59,6 +60,7 @@ pub fn authorize(options: &Options) -> ExitCode {
     };
     let machine = Machine::look(&options.sysfs);
     if machine == Machine::Elsewhere {
+        deadline.enter(Stage::Explaining);
         output::explain("this is not an EC2 instance: nothing to do");
         return ExitCode::SUCCESS;
     }
@@ -127,10 +129,15 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
     // On Nitro the firmware has told the instance id. On Xen only IMDS can, and it is needed as soon as there are keys.
     let (blob, instance) = match machine {
         Machine::Nitro(tag) => (imds.active_keys(user).await?, Ok(tag.clone())),
-        Machine::Xen | Machine::Elsewhere => {
-            let (blob, instance) = join!(imds.active_keys(user), imds.instance_id());
-            (blob?, instance)
-        }
+        Machine::Xen | Machine::Elsewhere => match select(pin!(imds.active_keys(user)), pin!(imds.instance_id())).await
+        {
+            Either::Left((blob, instance)) => match blob? {
+                Some(blob) => (Some(blob), instance.await),
+                // Nobody pushed a key: whatever becomes of the other answer.
+                None => return Ok(()),
+            },
+            Either::Right((instance, blob)) => (blob.await?, instance),
+        },
     };
     let Some(blob) = blob.filter(|blob| !blob::is_empty(blob)) else {
         return Ok(());
@@ -244,7 +251,7 @@ impl fmt::Display for Failure {
             Self::Blob(error) => error.fmt(f),
             Self::TrustStore(error) => error.fmt(f),
             Self::Signer(rejection) => rejection.fmt(f),
-            Self::OutOfTime(seconds) => write!(f, "gave up after {seconds} s"),
+            Self::OutOfTime(seconds) => write!(f, "IMDS took longer than {seconds} s in all"),
             Self::Runtime(error) => write!(f, "could not begin: {error}"),
         }
     }

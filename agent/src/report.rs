@@ -34,7 +34,13 @@ pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<String> {
         .chain(refused)
         .chain(more)
         .chain(failure)
+        .map(one_line)
         .collect()
+}
+
+/// What is untrusted is escaped where it is taken in. Should that ever be forgotten, it shows, and does no harm.
+fn one_line(line: String) -> String {
+    line.replace(|character: char| character != ' ' && !character.is_ascii_graphic(), "?")
 }
 
 /// The line that joins a login to CloudTrail; its wording is what AWS's own program logs, byte for byte.

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::alarm;
 
-/// How long before the end the orderly way out is taken: time to log the cause and to exit.
-const MARGIN: Duration = Duration::from_millis(100);
+/// How long before the end the watchdog wakes: it may have to wait for a full `/dev/log`.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long before the end the orderly way out is taken: time to log the cause and to exit before the watchdog wakes.
+const ORDERLY: Duration = Duration::from_millis(250);
 
 /// The watchdog's stack: it formats one line and sends it.
 const STACK_BYTES: usize = 64 * 1024;
@@ -68,7 +71,7 @@ impl Deadline {
         let stage = Arc::new(AtomicU8::new(Stage::Machine as u8));
         let watched = Arc::clone(&stage);
         let watchdog = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            thread::sleep(end.saturating_duration_since(Instant::now()));
+            thread::sleep(end.saturating_duration_since(Instant::now()).saturating_sub(LAST_WORDS));
             let stage = Stage::of(watched.load(Ordering::Relaxed));
             // Even the last words may block, on a stderr that nobody reads.
             alarm::set(1);
@@ -87,7 +90,7 @@ impl Deadline {
     /// When work that can be given up must be.
     #[must_use]
     pub fn soft_end(&self) -> Instant {
-        self.end.checked_sub(MARGIN).unwrap_or(self.end)
+        self.end.checked_sub(ORDERLY).unwrap_or(self.end)
     }
 
     /// Says what the program is at now.

@@ -115,9 +115,14 @@ impl Imds {
             .build()
             .map_err(|error| ImdsError::from_client("anything", &error))?;
         let retries_left = Cell::new(RETRIES);
-        let token_from = async |endpoint: &Endpoint| {
-            let answer = retrying(&retries_left, async |_| request_token(&client, endpoint, limits).await).await;
-            answer.map(|token| (token, endpoint.clone()))
+        let token_from = async |endpoint: &Endpoint, answered: &Cell<bool>| {
+            let attempt = async |_: Option<&ImdsError>| {
+                let token = request_token(&client, endpoint, limits).await;
+                answered.set(answered.get() || token.as_ref().err().is_none_or(ImdsError::is_answer));
+                token
+            };
+            let token = retrying(&retries_left, attempt).await?;
+            Ok((token, endpoint.clone()))
         };
         let (token, endpoint) = timeout(TOKEN_TIME, first_to_answer(endpoints, token_from))
             .await
@@ -318,30 +323,32 @@ async fn retrying<T>(
     }
 }
 
-/// Asks the first endpoint and, where that stays silent or cannot be reached, the second one beside it.
+/// Asks the first endpoint and, where that stays silent or cannot be reached, the second one beside it. Once an
+/// endpoint answered with an HTTP status, whatever becomes of its retry, it is the one.
 async fn first_to_answer<T>(
     endpoints: &[Endpoint],
-    ask: impl AsyncFn(&Endpoint) -> Result<T, ImdsError>,
+    ask: impl AsyncFn(&Endpoint, &Cell<bool>) -> Result<T, ImdsError>,
 ) -> Result<T, ImdsError> {
+    let answered = (Cell::new(false), Cell::new(false));
     let (first, second) = match endpoints {
         [first, second, ..] => (first, second),
-        [only] => return ask(only).await,
+        [only] => return ask(only, &answered.0).await,
         [] => return Err(ImdsError::Url(String::new())),
     };
-    let is_final = |result: &Result<T, ImdsError>| result.as_ref().err().is_none_or(ImdsError::is_answer);
-    let mut first = pin!(ask(first));
+    let mut first = pin!(ask(first, &answered.0));
     let early = timeout(IPV6_DELAY, first.as_mut()).await.ok();
-    let mut second = pin!(ask(second));
+    let mut second = pin!(ask(second, &answered.1));
     match early {
-        Some(result) if is_final(&result) => result,
+        Some(result) if answered.0.get() => result,
+        // Of two addresses that cannot be reached, the usual one's reason is the one to tell.
         Some(unreachable) => {
             let result = second.await;
-            // Of two addresses that cannot be reached, the usual one's reason is the one to tell.
-            if is_final(&result) { result } else { unreachable }
+            if answered.1.get() { result } else { unreachable }
         }
+        None if answered.0.get() => first.await,
         None => tokio::select! {
-            result = &mut first => if is_final(&result) { result } else { second.await },
-            result = &mut second => if is_final(&result) { result } else { first.await },
+            result = &mut first => if answered.0.get() { result } else { second.await },
+            result = &mut second => if answered.1.get() { result } else { first.await },
         },
     }
 }

@@ -60,10 +60,8 @@ pub fn sift<'a>(
                 Ok(()) => sifted.candidates.push(record),
                 Err(reason) => sifted.refused.push(record.refusal(reason)),
             },
-            Err(reason) => sifted.refused.push(Refusal {
-                fingerprint: None,
-                reason,
-            }),
+            Err(refusal) if refusal.fingerprint.as_deref().is_some_and(|key| !wanted.includes(key)) => {}
+            Err(refusal) => sifted.refused.push(refusal),
         }
     }
     Ok(sifted)

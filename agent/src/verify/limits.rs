@@ -2,7 +2,8 @@
 //!
 //! They are passed in, never read as constants where they are applied, so that a test can set each one.
 
-/// Bounds on what one call takes from IMDS. Whatever goes over one ends the call with nothing printed.
+/// Bounds on what one call takes from IMDS. What goes over one ends the call with nothing printed; a record with a line
+/// that is too long is refused alone.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Certificates in `signer-cert/`. The real chain has four; a path longer than a handful is never built.

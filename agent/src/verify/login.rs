@@ -28,7 +28,8 @@ impl UserName {
             b'0'..=b'9' => body.iter().any(|b| !b.is_ascii_digit()),
             first => first.is_ascii_alphabetic() || *first == b'_',
         };
-        let fits = user.len() <= LONGEST_USER;
+        // The grammar's last character, where all 32 are there, is of a class without `@` and `.`.
+        let fits = user.len() < LONGEST_USER || (user.len() == LONGEST_USER && !user.ends_with(['@', '.']));
         let known = body.iter().all(|b| b.is_ascii_alphanumeric() || b"@._-".contains(b));
         (starts_well && fits && known).then(|| Self(user.to_owned()))
     }
@@ -138,6 +139,8 @@ mod tests {
             "@a",
             "a\n",
             "é",
+            &format!("{}.", "a".repeat(31)),
+            &format!("{}@", "a".repeat(31)),
             "a?b",
             "a#b",
             "--help",

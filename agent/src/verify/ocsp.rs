@@ -215,8 +215,13 @@ impl<'a> Der<'a> {
 
     /// The contents of the next value, which must bear this tag.
     fn take(&mut self, class: Class, tag: u32) -> Result<&'a [u8], Unreadable> {
+        self.take_formed(class, tag, class == Class::Universal && tag == Tag::Sequence.0)
+    }
+
+    /// As `take`; whether a value is made of others is not DER's to choose (X.690 8.1.2.5 and 10.2).
+    fn take_formed(&mut self, class: Class, tag: u32, constructed: bool) -> Result<&'a [u8], Unreadable> {
         let (rest, any) = Any::from_der(self.0).map_err(|_| Unreadable::Malformed)?;
-        if any.class() != class || any.tag().0 != tag {
+        if any.class() != class || any.tag().0 != tag || any.header.constructed() != constructed {
             return Err(Unreadable::Malformed);
         }
         self.0 = rest;
@@ -247,7 +252,7 @@ impl<'a> Der<'a> {
 
     /// The inside of `[tag] EXPLICIT`.
     fn explicit(&mut self, tag: u32) -> Result<Self, Unreadable> {
-        Ok(Self(self.take(Class::ContextSpecific, tag)?))
+        self.take_formed(Class::ContextSpecific, tag, true).map(Self)
     }
 
     /// As `explicit`, where it is there.

@@ -33,34 +33,31 @@ impl<'a> Record<'a> {
     /// Reads a record: lines `#Name=value` in any order, the key line, the signature in base64.
     ///
     /// # Errors
-    /// [`RecordRejection`] names what is wrong with it.
-    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, RecordRejection> {
-        let mut headers = Headers::default();
-        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
-        let mut signed_bytes = 0;
-        let key_line = loop {
-            let line = lines.next().ok_or(RecordRejection::NoKey)?;
-            if line.len() > limits.record_line_bytes {
-                return Err(RecordRejection::LongLine(limits.record_line_bytes));
-            }
-            signed_bytes += line.len();
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            match line.strip_prefix(b"#") {
-                Some(header) => headers.take(header)?,
-                None => break line,
-            }
-        };
-        let signature: Vec<u8> = lines.flatten().copied().filter(|&byte| byte != b'\n').collect();
+    /// The refusal, with its reason; it names the key wherever that could be read, as a record for another key than
+    /// the one that is offered is none of this login's business, whatever is wrong with it.
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, Refusal> {
+        let parts = Parts::of(bytes);
+        let key = parts.key(limits).map_err(|reason| Refusal {
+            fingerprint: None,
+            reason,
+        })?;
+        let fingerprint = Some(key.fingerprint().to_owned());
+        Self::read(&parts, key, limits).map_err(|reason| Refusal { fingerprint, reason })
+    }
+
+    fn read(parts: &Parts<'a>, key: PublicKey, limits: &Limits) -> Result<Self, RecordRejection> {
+        let headers = Headers::read(parts.headers, limits)?;
+        let signature: Vec<u8> = parts.signature.iter().copied().filter(|&byte| byte != b'\n').collect();
         if signature.is_empty() {
             return Err(RecordRejection::NoSignature);
         }
         Ok(Self {
-            signed: bytes.get(..signed_bytes).unwrap_or_default(),
+            signed: parts.signed,
             expires: expiry(headers.timestamp.ok_or(RecordRejection::Missing("Timestamp"))?)?,
             instance: headers.instance.ok_or(RecordRejection::Missing("Instance"))?,
             caller: headers.caller,
             request: headers.request,
-            key: PublicKey::parse(key_line).map_err(RecordRejection::Key)?,
+            key,
             signature: STANDARD
                 .decode(signature)
                 .map_err(|_| RecordRejection::SignatureNotBase64)?,
@@ -146,6 +143,50 @@ impl VerifiedKey {
     }
 }
 
+/// A record cut at its key line, the first one that does not start with `#`.
+struct Parts<'a> {
+    /// Headers and key line.
+    signed: &'a [u8],
+    headers: &'a [u8],
+    key_line: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let lines = || bytes.split_inclusive(|&byte| byte == b'\n');
+        let headers_end = lines().take_while(|line| line.starts_with(b"#")).map(<[u8]>::len).sum();
+        let (headers, rest) = bytes.split_at(headers_end);
+        let key_line = rest.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+        let (signed, signature) = bytes.split_at(headers_end + key_line.len());
+        Self {
+            signed,
+            headers,
+            key_line,
+            signature,
+        }
+    }
+
+    fn key(&self, limits: &Limits) -> Result<PublicKey, RecordRejection> {
+        if self.key_line.is_empty() {
+            return Err(RecordRejection::NoKey);
+        }
+        check_length(self.key_line, limits)?;
+        PublicKey::parse(without_line_end(self.key_line)).map_err(RecordRejection::Key)
+    }
+}
+
+fn check_length(line: &[u8], limits: &Limits) -> Result<(), RecordRejection> {
+    if line.len() > limits.record_line_bytes {
+        return Err(RecordRejection::LongLine(limits.record_line_bytes));
+    }
+    Ok(())
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
+}
+
 /// The headers this program knows; unknown ones are covered by the signature and otherwise ignored.
 #[derive(Default)]
 struct Headers<'a> {
@@ -156,6 +197,16 @@ struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    fn read(lines: &'a [u8], limits: &Limits) -> Result<Self, RecordRejection> {
+        let mut headers = Self::default();
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            check_length(line, limits)?;
+            let line = without_line_end(line);
+            headers.take(line.strip_prefix(b"#").unwrap_or(line))?;
+        }
+        Ok(headers)
+    }
+
     fn take(&mut self, header: &'a [u8]) -> Result<(), RecordRejection> {
         let Some(equals) = header.iter().position(|&byte| byte == b'=') else {
             return Ok(());
@@ -239,7 +290,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 
     fn parse(text: &str) -> Result<Record<'_>, RecordRejection> {
-        Record::parse(text.as_bytes(), &Limits::default())
+        Record::parse(text.as_bytes(), &Limits::default()).map_err(|refusal| refusal.reason)
     }
 
     fn with_headers(headers: &str) -> String {
@@ -323,6 +374,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_names_the_key_wherever_it_could_be_read() {
+        let refused = |text: &str| {
+            Record::parse(text.as_bytes(), &Limits::default())
+                .unwrap_err()
+                .fingerprint
+        };
+        let named = PublicKey::parse(KEY.as_bytes()).unwrap().fingerprint().to_owned();
+        assert_eq!(refused(&with_headers("#Instance=i\n")), Some(named));
+        assert_eq!(refused("#Timestamp=1\n#Instance=i\nssh-dss AAAA\nc2ln\n"), None);
+    }
+
+    #[test]
     fn a_key_that_is_not_taken_spoils_its_record() {
         let text = "#Timestamp=1\n#Instance=i\nssh-dss AAAA\nc2ln\n";
         assert_eq!(
@@ -341,7 +404,7 @@ mod tests {
         assert!(Record::parse(fits.as_bytes(), &limits).is_ok());
         let long = with_headers(&format!("#Timestamp=1\n#Instance=i\n#Long={}\n", "x".repeat(100)));
         assert_eq!(
-            Record::parse(long.as_bytes(), &limits).unwrap_err(),
+            Record::parse(long.as_bytes(), &limits).unwrap_err().reason,
             RecordRejection::LongLine(100)
         );
     }

@@ -20,8 +20,15 @@ impl SignerChain {
     /// # Errors
     /// [`SignerRejection::NoCertificate`], [`SignerRejection::TooManyCertificates`].
     pub fn from_pem(answer: &[u8], limits: &Limits) -> Result<Self, SignerRejection> {
-        let certificates: Vec<_> = pem::certificates(answer).take(limits.certificates + 1).collect();
-        if certificates.len() > limits.certificates {
+        let mut served = pem::certificates(answer);
+        let mut certificates = Vec::new();
+        for certificate in served.by_ref().take(limits.certificates) {
+            // One served twice would only make more paths to search.
+            if !certificates.contains(&certificate) {
+                certificates.push(certificate);
+            }
+        }
+        if served.next().is_some() {
             return Err(SignerRejection::TooManyCertificates(limits.certificates));
         }
         if certificates.is_empty() {

@@ -55,7 +55,9 @@ impl PublicKey {
         let blob = STANDARD
             .decode(words.next().ok_or(KeyRejection::NoBlob)?)
             .map_err(|_| KeyRejection::Base64)?;
-        let key = ssh_key::PublicKey::from_bytes(&blob).map_err(|error| KeyRejection::Malformed(error.to_string()))?;
+        // The error quotes from the blob what it likes.
+        let key = ssh_key::PublicKey::from_bytes(&blob)
+            .map_err(|error| KeyRejection::Malformed(shortened(error.to_string().as_bytes(), 2 * QUOTED)))?;
         // What is printed is what was read: nothing rides along behind the key or in an encoding of another length.
         if key.to_bytes().ok().as_ref() != Some(&blob) {
             return Err(KeyRejection::NotCanonical);

@@ -17,8 +17,8 @@ pub struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// Takes from the files of the store the self-signed CA certificates that are valid at `now` (seconds since the
-    /// epoch) and issued something in `chain`.
+    /// Takes from the files of the store the self-issued CA certificates (subject and issuer are the same) that are
+    /// valid at `now` (seconds since the epoch) and issued something in `chain`.
     ///
     /// An expired sibling, a certificate that is no CA, a broken block, comments, and certificates in other wrappings
     /// are passed over: a root that does serve may stand beside them. A root's own signature is not judged (it proves
