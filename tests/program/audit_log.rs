@@ -1,0 +1,282 @@
+//! What reaches `/dev/log`, byte for byte, and that no kind of `/dev/log` changes or delays what is printed.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
+use crate::keys::{PublicKey, providing, querying, refused};
+use crate::surroundings::{full_pipe, is_root, skipped, works};
+
+/// The command that gives what it runs a `/dev` of its own.
+const PRIVATELY: [&str; 3] = ["unshare", "--mount", "--propagation=private"];
+
+/// Lays an empty folder over `/dev`, puts the log into it, and becomes the program: its pid stays the same.
+const WITH_LOG: &str = "mount -t tmpfs -o size=64k none /dev && ln -s \"$0\" /dev/log && exec \"$@\"";
+
+/// Runs the call with a `/dev/log` that is this path, where that can be done here.
+fn with_log(login: Login, log: &Path) -> Option<Login> {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    let mut wrapper = PRIVATELY.to_vec();
+    if !is_root() {
+        wrapper.push("--map-root-user");
+    }
+    let can = *WORKS.get_or_init(|| {
+        let mounting = ["/bin/sh", "-c", WITH_LOG, "/nonexistent", "true"];
+        works(&[wrapper.as_slice(), &mounting].concat())
+    });
+    if !can {
+        skipped("/dev/log: no mount namespace of our own (package util-linux, and the right to unshare)");
+        return None;
+    }
+    let script = [
+        "/bin/sh",
+        "-c",
+        WITH_LOG,
+        log.to_str().expect("temporary folders are ASCII"),
+    ];
+    Some(login.wrapped(wrapper).wrapped(script))
+}
+
+/// An instance with a key pushed; the key, and the audit lines of a good login.
+fn good() -> (Instance, PublicKey, String) {
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    let lines = querying(&key.fingerprint()) + &providing(&key, &request);
+    (instance, key, lines)
+}
+
+fn received(log: &UnixDatagram) -> Vec<String> {
+    log.set_nonblocking(true).unwrap();
+    let mut datagrams = Vec::new();
+    let mut buffer = [0; 64 * 1024];
+    while let Ok(length) = log.recv(&mut buffer) {
+        datagrams.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+    }
+    datagrams
+}
+
+/// The lines as syslog(3) would send them: authpriv.info is 10 * 8 + 6.
+fn as_sent(outcome: &Outcome, lines: &str) -> Vec<String> {
+    let prefix = format!("<86>ec2-instance-connect[{}]: ", outcome.pid);
+    lines.lines().map(|line| format!("{prefix}{line}")).collect()
+}
+
+#[test]
+fn the_audit_lines_reach_a_datagram_socket_byte_for_byte() {
+    let (instance, key, lines) = good();
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER).offering(key.fingerprint()), &path) else {
+        return;
+    };
+    let outcome = login.run();
+    outcome.is(0, &key.printed(), &lines);
+    assert_eq!(received(&log), as_sent(&outcome, &lines));
+}
+
+#[test]
+fn the_audit_lines_reach_a_stream_socket_each_ended_by_a_zero() {
+    let (instance, key, lines) = good();
+    let path = instance.folder.path().join("log");
+    let log = UnixListener::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER).offering(key.fingerprint()), &path) else {
+        return;
+    };
+    let outcome = login.run();
+    outcome.is(0, &key.printed(), &lines);
+    let mut text = String::new();
+    // Where nothing came this must fail, not wait.
+    log.set_nonblocking(true).unwrap();
+    log.accept().unwrap().0.read_to_string(&mut text).unwrap();
+    let sent: Vec<_> = text.split_terminator('\0').collect();
+    assert_eq!(sent, as_sent(&outcome, &lines));
+}
+
+#[test]
+fn a_refusal_reaches_the_log_as_one_line() {
+    let key = PublicKey::ed25519(1);
+    let instance = Instance::start();
+    instance.emulator.with_imds(|imds| {
+        let mut record = imds.record(&key.line());
+        record.tamper_signature = true;
+        imds.publish(USER, &record);
+    });
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER), &path) else {
+        return;
+    };
+    let outcome = login.run();
+    let line = refused(&key, "record's signature is not the signer's\n");
+    assert_eq!(received(&log), as_sent(&outcome, &line));
+}
+
+#[test]
+fn a_failure_reaches_the_log_as_one_line() {
+    let instance = Instance::start();
+    instance.emulator.with_imds(|imds| imds.enabled = false);
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER), &path) else {
+        return;
+    };
+    let outcome = login.run();
+    let line = provided_none("IMDS is switched off for this instance (403 to the request for a token)");
+    assert_eq!(received(&log), as_sent(&outcome, &line));
+}
+
+#[test]
+fn control_characters_reach_the_log_only_escaped() {
+    let instance = Instance::start();
+    let hostile = "\u{1b}[2J\u{9b}31m\u{7}\r\nforged\n";
+    instance.emulator.with_imds(|imds| imds.publish_raw(USER, hostile));
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER), &path) else {
+        return;
+    };
+    let outcome = login.run();
+    let escaped = "\\x1b[2J\\xc2\\x9b31m\\x07\\x0d\\x0aforged\\x0a";
+    let line = provided_none(&format!("IMDS served keys without a record, starting \"{escaped}\""));
+    assert_eq!(received(&log), as_sent(&outcome, &line));
+}
+
+#[test]
+fn the_watchdog_s_last_words_reach_the_log() {
+    let (instance, ..) = good();
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let Some(login) = with_log(instance.login(USER).option("--timeout", "1"), &path) else {
+        return;
+    };
+    let (_reader, full) = full_pipe();
+    let outcome = finish(login.command().stdout(full).stderr(Stdio::piped()));
+    let cause = "gave up after 1 s, while writing keys to a reader that does not read";
+    assert_eq!(received(&log).last(), as_sent(&outcome, cause).last());
+    assert_eq!(outcome.status.code(), Some(1));
+}
+
+#[test]
+fn nothing_to_do_is_no_line_at_all() {
+    let instance = Instance::start();
+    let nothing = instance.folder.path().join("nothing");
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let plain = instance.login(USER).offering("SHA256:abc");
+    for login in [
+        plain.clone(),
+        instance.login("../x").offering("SHA256:abc"),
+        plain.option("--sysfs", nothing),
+    ] {
+        let Some(login) = with_log(login, &path) else { return };
+        assert_eq!(login.run().status.code(), Some(0));
+    }
+    assert_eq!(received(&log), [""; 0]);
+}
+
+/// Asserts that a login with this `/dev/log` is good and quick.
+fn changes_nothing(instance: &Instance, key: &PublicKey, lines: &str, log: &Path) {
+    let Some(login) = with_log(instance.login(USER).offering(key.fingerprint()), log) else {
+        return;
+    };
+    let outcome = login.run();
+    outcome.is(0, &key.printed(), lines);
+    assert!(outcome.duration < Duration::from_secs(1), "{outcome:?}");
+}
+
+#[test]
+fn a_log_that_is_absent_or_no_socket_changes_nothing() {
+    let (instance, key, lines) = good();
+    let folder = instance.folder.path();
+    let file = folder.join("file");
+    fs::write(&file, "").unwrap();
+    changes_nothing(&instance, &key, &lines, &folder.join("absent"));
+    changes_nothing(&instance, &key, &lines, &file);
+    assert_eq!(fs::read(&file).unwrap(), b"");
+    // A loop of links.
+    changes_nothing(&instance, &key, &lines, Path::new("/dev/log"));
+}
+
+#[test]
+fn a_log_whose_daemon_is_gone_changes_nothing() {
+    let (instance, key, lines) = good();
+    let datagram = instance.folder.path().join("datagram");
+    drop(UnixDatagram::bind(&datagram).unwrap());
+    changes_nothing(&instance, &key, &lines, &datagram);
+    let stream = instance.folder.path().join("stream");
+    drop(UnixListener::bind(&stream).unwrap());
+    changes_nothing(&instance, &key, &lines, &stream);
+}
+
+#[test]
+fn a_datagram_log_that_is_full_and_unread_changes_nothing() {
+    let (instance, key, lines) = good();
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"somebody else's line", &path).is_ok() {}
+    changes_nothing(&instance, &key, &lines, &path);
+    assert!(received(&log).iter().all(|line| line == "somebody else's line"));
+}
+
+/// Tried a few times, as a machine under load may take longer to look than the program has patience.
+#[test]
+fn a_datagram_log_that_is_full_for_a_moment_gets_its_line_all_the_same() {
+    let instance = Instance::start();
+    instance.emulator.with_imds(|imds| imds.enabled = false);
+    let path = instance.folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    let Some(login) = with_log(instance.login(USER), &path) else {
+        return;
+    };
+    let arrived = (0..5).any(|_| {
+        instance.emulator.clear_requests();
+        while filler.send_to(b"somebody else's line", &path).is_ok() {}
+        let outcome = thread::scope(|scope| {
+            let call = scope.spawn(|| login.run());
+            while instance.requests() == 0 && !call.is_finished() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // By now it has its answer, and finds the log full.
+            thread::sleep(Duration::from_millis(30));
+            received(&log);
+            call.join().unwrap()
+        });
+        received(&log).len() == 1 && outcome.status.code() == Some(0)
+    });
+    assert!(arrived);
+}
+
+#[test]
+fn a_stream_log_that_is_never_read_changes_nothing() {
+    let (instance, key, lines) = good();
+    let path = instance.folder.path().join("log");
+    let _never_accepts = UnixListener::bind(&path).unwrap();
+    changes_nothing(&instance, &key, &lines, &path);
+}
+
+#[test]
+fn a_stream_log_whose_backlog_is_full_changes_nothing() {
+    let (instance, key, lines) = good();
+    let path = instance.folder.path().join("log");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    let _context = runtime.enter();
+    let socket = tokio::net::UnixSocket::new_stream().unwrap();
+    socket.bind(&path).unwrap();
+    let _never_accepts = socket.listen(0).unwrap();
+    // A backlog of none still takes one (listen(2) on Linux).
+    let _waiting = UnixStream::connect(&path).unwrap();
+    changes_nothing(&instance, &key, &lines, &path);
+}

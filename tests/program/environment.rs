@@ -1,0 +1,214 @@
+//! What the program takes from its surroundings: nothing. Variables, folders, descriptors and users change nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use emulator::RefusingPort;
+use tempfile::TempDir;
+
+use crate::harness::{Instance, Login, USER, program, readable_folder};
+use crate::keys::{PublicKey, providing, querying};
+use crate::surroundings::{have, is_root, skipped, works};
+
+/// The call run by that command, as an unprivileged user where we are root; and what must outlive it.
+pub(crate) fn as_another_user<const N: usize>(login: Login, wrapper: [&str; N]) -> (Login, TempDir) {
+    // The target folder may lie where only its owner can look.
+    let folder = readable_folder();
+    let copy = folder.path().join("eic_run_authorized_keys");
+    fs::copy(program(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    let login = login.with_program(&copy).wrapped(wrapper);
+    if !is_root() {
+        return (login, folder);
+    }
+    // One of its own for each call: limits on processes count those of one user.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let user = (61_000 + std::process::id() % 1000 * 4 + NEXT.fetch_add(1, Ordering::Relaxed)).to_string();
+    let login = login.wrapped([
+        "setpriv",
+        "--reuid",
+        &user,
+        "--regid",
+        &user,
+        "--clear-groups",
+        "--no-new-privs",
+    ]);
+    (login, folder)
+}
+
+fn expected(key: &PublicKey, request: &str) -> String {
+    querying(&key.fingerprint()) + &providing(key, request)
+}
+
+#[test]
+fn no_environment_variable_changes_what_it_does() {
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    let nobody = RefusingPort::new().unwrap().url();
+    let login = instance.login(USER).offering(key.fingerprint());
+    let plain = login.run();
+    plain.is(0, &key.printed(), &expected(&key, &request));
+    let asked = instance.emulator.imds_paths();
+
+    let proxies = [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ];
+    let mut variables: Vec<_> = proxies.iter().map(|name| (*name, nobody.as_str())).collect();
+    variables.extend([
+        ("no_proxy", "example.com"),
+        ("HOME", "/nonexistent"),
+        ("PATH", "/nonexistent"),
+        ("TMPDIR", "/nonexistent"),
+        ("LANG", "tr_TR.UTF-8"),
+        ("LC_ALL", "xx_XX.bogus"),
+        ("TZ", ":/dev/zero"),
+        ("RUST_LOG", "trace"),
+        ("RUST_BACKTRACE", "full"),
+        ("SSL_CERT_FILE", "/nonexistent"),
+        ("SSL_CERT_DIR", "/nonexistent"),
+        ("CLICOLOR_FORCE", "1"),
+        ("TERM", "xterm"),
+        ("COLUMNS", "7"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody.as_str()),
+        ("IMDS_ENDPOINT", nobody.as_str()),
+        ("EIC_TRUST_STORE", "/nonexistent"),
+        ("RES_OPTIONS", "attempts:9 timeout:30"),
+        ("SOURCE_DATE_EPOCH", "1"),
+    ]);
+    instance.emulator.clear_requests();
+    let hostile = variables
+        .iter()
+        .fold(login, |login, (name, value)| login.variable(name, value));
+    hostile.run().is(0, &key.printed(), &expected(&key, &request));
+    // The staples are asked for side by side: sorted, since which comes first is the scheduler's choice.
+    let sorted = |mut paths: Vec<String>| {
+        paths.sort();
+        paths
+    };
+    assert_eq!(sorted(instance.emulator.imds_paths()), sorted(asked));
+}
+
+#[test]
+fn the_help_is_the_same_whatever_the_terminal() {
+    let help = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(program());
+        command.arg("--help").env_clear().envs(variables.iter().copied());
+        command.output().unwrap().stdout
+    };
+    let plain = help(&[]);
+    assert_eq!(
+        help(&[("COLUMNS", "20"), ("CLICOLOR_FORCE", "1"), ("TERM", "xterm-256color")]),
+        plain
+    );
+    assert!(!plain.contains(&0x1b));
+}
+
+#[test]
+fn it_runs_with_32_file_descriptors() {
+    if !have("prlimit") {
+        return skipped("32 file descriptors: no prlimit (package util-linux)");
+    }
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    let login = instance
+        .login(USER)
+        .offering(key.fingerprint())
+        .wrapped(["prlimit", "--nofile=32"]);
+    login.run().is(0, &key.printed(), &expected(&key, &request));
+}
+
+#[test]
+fn it_runs_as_an_unprivileged_user() {
+    if !is_root() {
+        return skipped("running as another user: not root");
+    }
+    if !have("setpriv") {
+        return skipped("running as another user: no setpriv (package util-linux)");
+    }
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    let (login, _folder) = as_another_user(instance.login(USER), []);
+    login.run().is(0, &key.printed(), &providing(&key, &request));
+}
+
+#[test]
+fn it_runs_from_a_folder_that_is_gone() {
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    let script = "mkdir \"$1\" && cd \"$1\" && rmdir \"$1\" && shift && exec \"$@\"";
+    let gone = instance.folder.path().join("gone");
+    let login = instance
+        .login(USER)
+        .wrapped(["/bin/sh", "-c", script, "sh", gone.to_str().unwrap()]);
+    login.run().is(0, &key.printed(), &providing(&key, &request));
+}
+
+#[test]
+fn it_leaves_no_file_behind() {
+    let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+    let folder = tempfile::tempdir().unwrap();
+    let login = instance.login(USER).working_in(folder.path());
+    let inside = folder.path().to_str().unwrap();
+    let outcome = login.variable("TMPDIR", inside).variable("HOME", inside).run();
+    assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn it_opens_nothing_for_writing_and_starts_no_other_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let traced = "trace=%file,execve,fork,vfork,clone,clone3";
+    let strace = ["strace", "-f", "-e", traced, "-o", trace.to_str().unwrap()];
+    if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
+        return skipped("opening nothing for writing: no strace that may trace (package strace)");
+    }
+    let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+    let outcome = instance.login(USER).wrapped(strace).run();
+    assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed());
+    let trace = fs::read_to_string(trace).unwrap();
+    assert!(trace.contains("roots.pem"), "{trace}");
+    let writing = [
+        "O_WRONLY", "O_RDWR", "O_CREAT", "creat(", "mkdir", "unlink", "rename", "symlink", "mknod", "chmod",
+    ];
+    for line in trace.lines() {
+        assert!(!writing.iter().any(|call| line.contains(call)), "{line}");
+        assert!(!line.contains("clone") || line.contains("CLONE_THREAD"), "{line}");
+        assert!(!line.contains("fork("), "{line}");
+    }
+    assert_eq!(trace.matches("execve(").count(), 1, "{trace}");
+}
+
+#[test]
+fn it_reads_nothing_but_its_own_files_the_machine_s_and_the_roots() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let strace = ["strace", "-f", "-e", "trace=%file", "-o", trace.to_str().unwrap()];
+    if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
+        return skipped("reading nothing else: no strace that may trace (package strace)");
+    }
+    let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+    instance.login(USER).wrapped(strace).run();
+    // No resolver, no name service, no locale, no time zone: each can hang, or be somebody's.
+    for forbidden in [
+        "resolv.conf",
+        "nsswitch",
+        "/etc/hosts",
+        "passwd",
+        "localtime",
+        "zoneinfo",
+        "locale",
+        "ssh/",
+    ] {
+        let trace = fs::read_to_string(&trace).unwrap();
+        let line = trace.lines().find(|line| line.contains(forbidden));
+        assert_eq!(line, None, "{forbidden}");
+    }
+}

@@ -1,0 +1,374 @@
+//! Runs the built program as sshd does: hardly any environment, a user and a fingerprint, pipes for its output.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use emulator::instance::InstanceFiles;
+use emulator::{Emulator, Options};
+use tempfile::TempDir;
+
+use crate::surroundings::{TIME, have, skipped};
+
+/// The user that most tests log in as.
+pub(crate) const USER: &str = "ec2-user";
+
+/// What the default emulator plays.
+pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
+
+/// The most requests that any call may make, whatever IMDS does.
+pub(crate) const REQUESTS_AT_MOST: usize = 40;
+
+/// The most memory, in KiB, that hostile answers may cost.
+pub(crate) const HOSTILE_KIB: u64 = 16 * 1024;
+
+/// When a program that does not end is ended: well beyond every deadline that is tested.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program under test: `EIC_PROGRAM`, or built here once, in the profile of these tests.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match env::var_os("EIC_PROGRAM") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+/// Whether the program was built as it ships: only then are the tighter bounds on its memory asserted.
+pub(crate) fn is_release() -> bool {
+    program()
+        .parent()
+        .is_some_and(|folder| folder.file_name() == Some(OsStr::new("release")))
+}
+
+fn build() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own path");
+    // <target>/<profile>/deps/program-<hash>
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in the target folder")
+        .to_owned();
+    let target = profile.parent().expect("a profile lies in the target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "-p",
+            "ec2-instance-connect",
+            "--bin",
+            "eic_run_authorized_keys",
+        ])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.file_name() == Some(OsStr::new("release")) {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().expect("cargo starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    profile.join("eic_run_authorized_keys")
+}
+
+/// An emulated instance: an IMDS, and the files that stand for the machine's own.
+pub(crate) struct Instance {
+    pub(crate) emulator: Emulator,
+    pub(crate) folder: TempDir,
+    pub(crate) files: InstanceFiles,
+}
+
+impl Instance {
+    /// The default instance, to which nobody pushed a key.
+    pub(crate) fn start() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// An instance of these options.
+    pub(crate) fn with(options: Options) -> Self {
+        Self::of(Emulator::start(options).expect("the emulator starts"))
+    }
+
+    /// The default instance with this key pushed for [`USER`]; the id of the request that pushed it.
+    pub(crate) fn with_key(line: &str) -> (Self, String) {
+        let instance = Self::start();
+        let request = instance.emulator.push(USER, line);
+        (instance, request)
+    }
+
+    fn of(emulator: Emulator) -> Self {
+        let folder = readable_folder();
+        let files = emulator.write_instance(folder.path()).expect("the folder is ours");
+        Self {
+            emulator,
+            folder,
+            files,
+        }
+    }
+
+    /// Writes the trust store again, after the PKI's anchors have changed.
+    pub(crate) fn renew_roots(&self) {
+        self.emulator
+            .write_instance(self.folder.path())
+            .expect("the folder is ours");
+    }
+
+    /// A login against this instance.
+    pub(crate) fn login(&self, user: impl AsRef<OsStr>) -> Login {
+        let files = [("--trust-store", &self.files.roots), ("--sysfs", &self.files.sysfs)];
+        let login = Login::new(user).option("--imds-endpoint", self.emulator.imds_url());
+        files
+            .into_iter()
+            .fold(login, |login, (name, path)| login.option(name, path))
+    }
+
+    /// How many requests IMDS has had so far.
+    pub(crate) fn requests(&self) -> usize {
+        self.emulator.imds_paths().len()
+    }
+}
+
+/// A folder that other users can read too, as root's tests run the program as one of those.
+pub(crate) fn readable_folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("there is a place for temporary folders");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("the folder is ours");
+    folder
+}
+
+/// One call of the program.
+#[derive(Clone)]
+pub(crate) struct Login {
+    wrapper: Vec<OsString>,
+    program: PathBuf,
+    options: Vec<OsString>,
+    user: OsString,
+    fingerprint: Option<OsString>,
+    environment: Vec<(String, String)>,
+    folder: Option<PathBuf>,
+    measured: bool,
+}
+
+impl Login {
+    /// A call with nothing but a user's name.
+    pub(crate) fn new(user: impl AsRef<OsStr>) -> Self {
+        Self {
+            wrapper: Vec::new(),
+            program: program().to_owned(),
+            options: Vec::new(),
+            user: user.as_ref().to_owned(),
+            fingerprint: None,
+            environment: Vec::new(),
+            folder: None,
+            measured: false,
+        }
+    }
+
+    /// With an option and its value, in the place of the one that is there.
+    pub(crate) fn option(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        if let Some(place) = self.options.iter().position(|option| option == name) {
+            self.options.drain(place..place + 2);
+        }
+        self.options.extend([name.into(), value.as_ref().to_owned()]);
+        self
+    }
+
+    /// For the key of this fingerprint.
+    pub(crate) fn offering(mut self, fingerprint: impl AsRef<OsStr>) -> Self {
+        self.fingerprint = Some(fingerprint.as_ref().to_owned());
+        self
+    }
+
+    /// With an environment variable; there are none otherwise.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Run by another command, to which it is given as the last arguments.
+    pub(crate) fn wrapped<A: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
+        let wrapper = wrapper.into_iter().map(|word| word.as_ref().to_owned());
+        self.wrapper.extend(wrapper);
+        self
+    }
+
+    /// Run from this folder.
+    pub(crate) fn working_in(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// A copy of the program, such as another user can reach.
+    pub(crate) fn with_program(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
+    /// Has GNU time measure the memory, where that is installed.
+    pub(crate) fn measured(mut self) -> Self {
+        self.measured = true;
+        self
+    }
+
+    /// The command, for tests that care for its pipes themselves.
+    pub(crate) fn command(&self) -> Command {
+        let mut words = self.wrapper.clone();
+        words.push(self.program.clone().into());
+        words.extend(self.options.iter().cloned());
+        words.push(self.user.clone());
+        words.extend(self.fingerprint.clone());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self) -> Outcome {
+        if !self.measured || !can_measure() {
+            return finish(self.command().stdout(Stdio::piped()).stderr(Stdio::piped()));
+        }
+        let folder = tempfile::tempdir().expect("there is a place for temporary folders");
+        let report = folder.path().join("kib");
+        let mut login = self.clone();
+        let time = [
+            TIME.as_ref(),
+            "-f".as_ref(),
+            "%M".as_ref(),
+            "-o".as_ref(),
+            report.as_os_str(),
+        ];
+        login.wrapper = time.into_iter().map(OsStr::to_owned).chain(login.wrapper).collect();
+        let mut outcome = finish(login.command().stdout(Stdio::piped()).stderr(Stdio::piped()));
+        // Its last line; one before it tells of a status other than 0.
+        let report = fs::read_to_string(report).unwrap_or_default();
+        outcome.peak_kib = report.lines().last().and_then(|line| line.parse().ok());
+        outcome
+    }
+}
+
+/// Whether memory can be measured here; says once that it cannot.
+pub(crate) fn can_measure() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let can = have(TIME);
+        if !can {
+            skipped("peak memory: no /usr/bin/time (package time)");
+        }
+        can
+    })
+}
+
+/// Starts a command and waits for its end; ends it where it does not.
+pub(crate) fn finish(command: &mut Command) -> Outcome {
+    let started = Instant::now();
+    let mut child = command.spawn().expect("the command starts");
+    let pid = child.id();
+    let stdout = child.stdout.take().map(read_beside);
+    let stderr = child.stderr.take().map(read_beside);
+    let status = wait(&mut child, started);
+    let duration = started.elapsed();
+    let text = |reader: Option<thread::JoinHandle<Vec<u8>>>| {
+        reader.map_or_else(Vec::new, |reader| reader.join().expect("readers do not panic"))
+    };
+    Outcome {
+        pid,
+        status,
+        duration,
+        stdout: text(stdout),
+        stderr: text(stderr),
+        peak_kib: None,
+    }
+}
+
+fn wait(child: &mut Child, started: Instant) -> ExitStatus {
+    loop {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().expect("it is our child");
+            child.wait().expect("it is our child");
+            panic!("the program went on for {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn read_beside(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("pipes can be read");
+        bytes
+    })
+}
+
+/// How a call went.
+pub(crate) struct Outcome {
+    pub(crate) pid: u32,
+    pub(crate) status: ExitStatus,
+    pub(crate) duration: Duration,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    /// Peak resident memory, where it was measured.
+    pub(crate) peak_kib: Option<u64>,
+}
+
+impl Outcome {
+    /// stdout, which is text.
+    pub(crate) fn printed(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("keys are ASCII")
+    }
+
+    /// stderr, which is text.
+    pub(crate) fn said(&self) -> &str {
+        std::str::from_utf8(&self.stderr).expect("explanations are ASCII")
+    }
+
+    /// Asserts the exit status, and what was printed and said, all of it.
+    #[track_caller]
+    pub(crate) fn is(&self, status: i32, stdout: &str, stderr: &str) {
+        assert_eq!(self.said(), stderr);
+        assert_eq!(self.printed(), stdout);
+        assert_eq!(self.status.code(), Some(status), "{self:?}");
+    }
+
+    /// Asserts that nothing was printed, the exit status, and that one line was said, in these words.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: i32, line: &str) {
+        self.is(status, "", &format!("{line}\n"));
+    }
+
+    /// Asserts success without a word.
+    #[track_caller]
+    pub(crate) fn silent(&self) {
+        self.is(0, "", "");
+    }
+}
+
+impl fmt::Debug for Outcome {
+    /// stdout and stderr as text, which a test that fails is read by.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome")
+            .field("status", &self.status)
+            .field("stdout", &String::from_utf8_lossy(&self.stdout))
+            .field("stderr", &String::from_utf8_lossy(&self.stderr))
+            .field("duration", &self.duration)
+            .field("peak_kib", &self.peak_kib)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The line for a call that could not go on.
+pub(crate) fn provided_none(why: &str) -> String {
+    format!("Provided no ssh key for user {USER}: {why}")
+}

@@ -1,0 +1,310 @@
+//! Every way an answer can go wrong, on every path that is asked: nothing printed, nothing burst, the cause said.
+
+use std::time::Duration;
+
+use emulator::imds::{IDENTITY_DOCUMENT, META_DATA, TOKEN};
+use emulator::{Fault, FaultRule};
+
+use crate::harness::{HOSTILE_KIB, Instance, REQUESTS_AT_MOST, USER};
+use crate::keys::PublicKey;
+use crate::surroundings::side_by_side;
+
+/// What one call has to come to.
+#[derive(Clone, Copy, Debug)]
+enum Is {
+    /// Nothing printed, status 1, and a line with this in it.
+    Failure(&'static str),
+    /// Nothing printed, status 0, and a line with this in it: IMDS did answer, and what it answered holds no key.
+    Refusal(&'static str),
+    /// Nothing printed and nothing said, status 0.
+    Silence,
+    /// The key is printed: the answer was not needed, or is as good as a whole one.
+    Key,
+    /// Either of [`Is::Key`] and [`Is::Failure`]: half an answer may hold all that is needed.
+    KeyOrFailure(&'static str),
+}
+
+use Is::{Failure, Key, KeyOrFailure, Refusal, Silence};
+
+/// The requests of a call, in the order of the table's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Token,
+    Keys,
+    InstanceId,
+    Region,
+    Domain,
+    Certificates,
+    Listing,
+    Staple,
+}
+
+const ASKED: [Asked; 8] = [
+    Asked::Token,
+    Asked::Keys,
+    Asked::InstanceId,
+    Asked::Region,
+    Asked::Domain,
+    Asked::Certificates,
+    Asked::Listing,
+    Asked::Staple,
+];
+
+impl Asked {
+    fn path(self, instance: &Instance) -> String {
+        let below = match self {
+            Self::Token => return TOKEN.to_owned(),
+            Self::Keys => "managed-ssh-keys/active-keys/ec2-user/",
+            Self::InstanceId => "instance-id",
+            Self::Region => "placement/region",
+            Self::Domain => "services/domain",
+            Self::Certificates => "managed-ssh-keys/signer-cert/",
+            Self::Listing => "managed-ssh-keys/signer-ocsp/",
+            Self::Staple => {
+                let leaf = instance.emulator.pki().leaf.sha1();
+                return format!("{META_DATA}managed-ssh-keys/signer-ocsp/{leaf}");
+            }
+        };
+        format!("{META_DATA}{below}")
+    }
+
+    /// Switches the fault on for this path alone. The staples' paths start as their listing's, which is asked first.
+    fn spoil(self, instance: &Instance, fault: Fault) {
+        let tried = match fault {
+            Fault::Status(401 | 500 | 503) => 2,
+            _ => 1,
+        };
+        let rule = FaultRule::imds(&self.path(instance), fault);
+        instance.emulator.fault_rule(match self {
+            Self::Listing => rule.first(tried),
+            _ => rule,
+        });
+    }
+}
+
+/// Runs a login with each fault on each path, and sees that it comes to what the row says.
+fn row(faults: &[Fault], expected: [Is; 8]) {
+    let cells: Vec<_> = faults
+        .iter()
+        .flat_map(|fault| {
+            ASKED
+                .into_iter()
+                .zip(expected)
+                .map(move |(asked, is)| (fault, asked, is))
+        })
+        .collect();
+    side_by_side(cells, 8, |(fault, asked, is)| {
+        let key = PublicKey::ed25519(1);
+        let (instance, _) = Instance::with_key(&key.line());
+        // What a redirect promises; never to be asked for.
+        let path = asked.path(&instance);
+        instance.emulator.with_imds(|imds| {
+            let good = imds.get(&path).unwrap_or(b"good").to_vec();
+            imds.set("/elsewhere", good);
+        });
+        asked.spoil(&instance, fault.clone());
+        let outcome = instance.login(USER).measured().run();
+        let cell = format!("{} on {asked:?} must be {is:?}: {outcome:?}", fault.name());
+
+        let (status, said) = (outcome.status.code(), outcome.said());
+        let printed_nothing = outcome.stdout.is_empty();
+        let is_failure = |why| printed_nothing && status == Some(1) && said.contains(why);
+        let is_key = outcome.printed() == key.printed() && status == Some(0);
+        assert!(
+            match is {
+                Failure(why) => is_failure(why),
+                Refusal(why) => printed_nothing && status == Some(0) && said.contains(why),
+                Silence => printed_nothing && status == Some(0) && said.is_empty(),
+                Key => is_key,
+                KeyOrFailure(why) => is_key || is_failure(why),
+            },
+            "{cell}"
+        );
+        assert!(!said.contains("panicked") && said.lines().count() <= 1, "{cell}");
+        assert!(outcome.duration < Duration::from_millis(2900), "{cell}");
+        assert!(outcome.peak_kib.is_none_or(|kib| kib < HOSTILE_KIB), "{cell}");
+        let paths = instance.emulator.imds_paths();
+        assert!(paths.len() <= REQUESTS_AT_MOST, "{cell}: {paths:?}");
+        assert!(!paths.iter().any(|path| path.ends_with("/elsewhere")), "{cell}");
+    });
+}
+
+/// A second: too slow for any answer, too fast for a time-out between two bytes.
+const SLOWLY: Duration = Duration::from_secs(1);
+
+const SILENT: Is = Failure("IMDS did not answer");
+const TOO_LONG: Is = Failure("IMDS answered more than");
+
+#[test]
+fn an_answer_that_hangs_or_drips_ends_within_its_time() {
+    row(
+        &[Fault::Hang, Fault::Drip(SLOWLY), Fault::DripBody(SLOWLY)],
+        [SILENT; 8],
+    );
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off_at_its_limit() {
+    row(&[Fault::EndlessChunks, Fault::EndlessBody], [TOO_LONG; 8]);
+}
+
+#[test]
+fn an_answer_of_5_megabytes_is_cut_off_at_its_limit() {
+    row(&[Fault::Body(vec![b'A'; 5_000_000])], [TOO_LONG; 8]);
+}
+
+#[test]
+fn a_content_length_that_promises_too_much_is_no_answer() {
+    // A token's 56 bytes and the 1000 that are missing are more than a token may have.
+    let broken = Failure("IMDS ");
+    row(&[Fault::LongContentLength], [broken; 8]);
+}
+
+#[test]
+fn a_content_length_that_promises_too_little_is_no_more_than_half_an_answer() {
+    row(
+        &[Fault::ShortContentLength],
+        [
+            Failure("IMDS answered 401 to /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/"),
+            // Where a record's middle lies is a matter of its key's length.
+            Refusal("for user ec2-user: record"),
+            Failure("IMDS says the instance id is \"i-0123456\""),
+            Failure("\"us-w\" is no region of AWS"),
+            Failure("under \"amazon\", but they are under amazonaws.com"),
+            // The first half of the chain holds the signer and its issuer, which is enough below a local root.
+            KeyOrFailure("Provided no ssh key"),
+            // The first half of the names may be those of just these two.
+            KeyOrFailure("Provided no ssh key"),
+            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
+        ],
+    );
+}
+
+#[test]
+fn a_connection_that_breaks_is_no_answer() {
+    row(&[Fault::Cut, Fault::Reset, Fault::Close], [SILENT; 8]);
+}
+
+#[test]
+fn a_redirect_is_never_followed() {
+    row(
+        &[Fault::Redirect("/elsewhere".to_owned())],
+        [Failure("IMDS answered 302 to "); 8],
+    );
+}
+
+#[test]
+fn a_flood_of_headers_is_no_answer() {
+    row(&[Fault::HeaderFlood(33), Fault::HeaderFlood(20_000)], [SILENT; 8]);
+}
+
+#[test]
+fn a_web_page_is_no_answer() {
+    row(
+        &[Fault::Html],
+        [
+            Failure("IMDS answered a token that is none"),
+            Refusal("IMDS served keys without a record, starting \"<!DOCTYPE html>"),
+            Failure("IMDS says the instance id is \"<!DOCTYPE html>"),
+            Failure("<!DOCTYPE html>"),
+            Failure("<!DOCTYPE html>"),
+            Failure("IMDS serves no signer certificate"),
+            Failure("IMDS lists a staple under the name \"<!DOCTYPE html>\""),
+            Failure(
+                "staple for managed-ssh-signer.us-west-2.amazonaws.com is missing (one that was served is unreadable",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_401_that_a_new_token_does_not_cure_is_a_failure() {
+    row(&[Fault::Status(401)], [Failure("IMDS answered 401 to "); 8]);
+}
+
+#[test]
+fn a_403_is_a_refusal_for_the_token_and_a_failure_for_all_else() {
+    let mut expected = [Failure("IMDS answered 403 to "); 8];
+    expected[0] = Refusal("IMDS is switched off for this instance");
+    row(&[Fault::Status(403)], expected);
+}
+
+#[test]
+fn a_404_is_what_it_means_on_each_path() {
+    row(
+        &[Fault::Status(404)],
+        [
+            Failure("IMDS answered 404 to "),
+            Silence,
+            Failure("IMDS answered 404 to instance-id"),
+            // Older ones do not tell; the document does.
+            Key,
+            Failure("IMDS answered 404 to services/domain"),
+            Failure("IMDS answered 404 to managed-ssh-keys/signer-cert/"),
+            Failure("IMDS answered 404 to managed-ssh-keys/signer-ocsp/"),
+            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
+        ],
+    );
+}
+
+#[test]
+fn a_500_and_a_503_that_last_are_failures() {
+    row(&[Fault::Status(500)], [Failure("IMDS answered 500 to "); 8]);
+    row(&[Fault::Status(503)], [Failure("IMDS answered 503 to "); 8]);
+}
+
+#[test]
+fn other_statuses_are_failures_whatever_their_body() {
+    for status in [201, 204, 206, 400, 418, 429] {
+        let instance = Instance::start();
+        let path = Asked::Keys.path(&instance);
+        instance.emulator.fault(&path, Fault::Status(status));
+        let why = format!("Provided no ssh key for user ec2-user: IMDS answered {status} to {path}");
+        instance.login(USER).run().refused(1, &why);
+    }
+}
+
+#[test]
+fn what_is_no_http_is_no_answer() {
+    let raw = [
+        &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+        b"",
+        b"\0\0\0\0",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhellos",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+    ];
+    for bytes in raw {
+        row(&[Fault::Raw(bytes.to_vec())], [Failure("IMDS did not answer"); 8]);
+    }
+}
+
+#[test]
+fn a_flood_of_interim_answers_is_no_answer() {
+    let flood = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100_000);
+    row(&[Fault::Raw(flood.into_bytes())], [SILENT; 8]);
+}
+
+#[test]
+fn the_older_paths_are_no_less_guarded() {
+    for fault in [
+        Fault::Hang,
+        Fault::EndlessBody,
+        Fault::Status(500),
+        Fault::Cut,
+        Fault::Html,
+    ] {
+        let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+        instance.emulator.with_imds(|imds| imds.remove("placement/region"));
+        instance.emulator.fault(IDENTITY_DOCUMENT, fault.clone());
+        let outcome = instance.login(USER).run();
+        assert!(
+            outcome.said().starts_with("Provided no ssh key for user ec2-user: "),
+            "{outcome:?}"
+        );
+        outcome.is(1, "", outcome.said());
+        assert!(instance.requests() <= REQUESTS_AT_MOST);
+    }
+}

@@ -1,0 +1,20 @@
+//! What the built program does, run as sshd runs it, whatever IMDS does to it.
+
+mod audit_log;
+mod blocking;
+mod control_characters;
+mod defaults;
+mod environment;
+mod exit_status;
+mod harness;
+mod hostile;
+mod hostile_contents;
+mod keys;
+mod logins;
+mod network;
+mod place;
+mod refusals;
+mod retries;
+mod surroundings;
+mod times;
+mod user_names;

@@ -1,0 +1,89 @@
+//! What the tests need of the machine they run on, and how they say that it is not there.
+
+use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Write as _, pipe};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// GNU time, which reports the kernel's own account of a child's peak (getrusage(2), ru_maxrss).
+pub(crate) const TIME: &str = "/usr/bin/time";
+
+/// Whether that program is installed; a path, or a name that is looked for where systems keep tools.
+pub(crate) fn have(tool: &str) -> bool {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .any(|folder| Path::new(folder).join(tool).exists())
+}
+
+/// Whether this command works here: for namespaces and other things that a container may forbid.
+pub(crate) fn works(words: &[&str]) -> bool {
+    let (program, arguments) = words.split_first().expect("a command has a name");
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Whether we are root, by whom our own files in `/proc` belong to.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// Says past libtest's capturing that something was not tested, in the form that `make test` counts.
+pub(crate) fn skipped(why: &str) {
+    // With stderr closed there is nobody to tell.
+    writeln!(io::stderr(), "SKIPPED: {why}").ok();
+}
+
+/// Calls a function for each item, several at once: most of the time they wait for the program's own time limits.
+pub(crate) fn side_by_side<T: Send>(items: Vec<T>, at_once: usize, run: impl Fn(T) + Sync) {
+    let queue = std::sync::Mutex::new(items.into_iter());
+    let failed = std::sync::Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().expect("nothing panics under this lock").next();
+                    let Some(item) = next else { return };
+                    let call = std::panic::AssertUnwindSafe(|| run(item));
+                    if let Err(panic) = std::panic::catch_unwind(call) {
+                        failed
+                            .lock()
+                            .expect("nothing panics under this lock")
+                            .push(words_of(&*panic));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("nothing panics under this lock");
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
+        (Some(words), _) => words.clone(),
+        (None, Some(words)) => (*words).to_owned(),
+        (None, None) => "a panic without words".to_owned(),
+    }
+}
+
+/// A pipe that is full already, and that nobody reads.
+pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = pipe().expect("there are descriptors left");
+    let mut filler = writer.try_clone().expect("there are descriptors left");
+    let (said, heard) = mpsc::channel();
+    // Its capacity is the kernel's to choose (pipe(7)); the thread that finds its end waits there until the reader is
+    // gone.
+    thread::spawn(move || {
+        while filler.write_all(&[b'x'; 4096]).is_ok() {
+            said.send(()).ok();
+        }
+    });
+    while heard.recv_timeout(Duration::from_millis(200)).is_ok() {}
+    (reader, writer)
+}

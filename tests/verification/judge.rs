@@ -1,0 +1,200 @@
+//! One signer put before the library, as IMDS and the local store hand it over: what it is judged by, and the verdict.
+
+use std::ops::Range;
+
+use ec2_instance_connect::verify::identity::{ExpectedSigner, Region};
+use ec2_instance_connect::verify::limits::Limits;
+use ec2_instance_connect::verify::ocsp::Served;
+use ec2_instance_connect::verify::revocation::StapleProblem;
+use ec2_instance_connect::verify::signer::TrustedSigner;
+use ec2_instance_connect::verify::signer_chain::SignerChain;
+use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use ec2_instance_connect::verify::text::Span;
+use ec2_instance_connect::verify::trust_anchor::TrustAnchors;
+use emulator::pki::Templates;
+use emulator::{Certificate, Pki, StapleTemplate};
+
+pub(crate) const REGION: &str = "us-west-2";
+pub(crate) const DOMAIN: &str = "amazonaws.com";
+
+/// The clock's reading in every test that does not turn it.
+pub(crate) const NOW: i64 = 1_750_000_000;
+
+pub(crate) const HOUR: i64 = 60 * 60;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// What certificates are called, in messages.
+pub(crate) const LEAF: &str = "managed-ssh-signer.us-west-2.amazonaws.com";
+pub(crate) const ISSUING_CA: &str = "Issuing CA";
+pub(crate) const ROOT: &str = "Root CA";
+
+/// Everything that a signer is judged by.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// What `signer-cert/` answered.
+    pub(crate) chain: Vec<u8>,
+    /// What `signer-ocsp/<name>` answered, each.
+    pub(crate) staples: Vec<Vec<u8>>,
+    /// The files of the local trust store.
+    pub(crate) store: Vec<Vec<u8>>,
+    /// The region this is.
+    pub(crate) region: String,
+    /// The domain of its services.
+    pub(crate) domain: String,
+    /// The clock, in seconds since the epoch.
+    pub(crate) now: i64,
+}
+
+impl Case {
+    /// The PKI's chain as served, a good staple for each of its certificates, its anchors as the store.
+    pub(crate) fn of(pki: &Pki) -> Self {
+        Self {
+            chain: pki.chain_pem().into_bytes(),
+            staples: pki.chain.iter().map(|certificate| good(pki, certificate)).collect(),
+            store: vec![pem(&pki.anchors)],
+            region: REGION.to_owned(),
+            domain: DOMAIN.to_owned(),
+            now: pki.now,
+        }
+    }
+
+    /// With these certificates served instead, the staples as they are.
+    pub(crate) fn serving(mut self, chain: &[&Certificate]) -> Self {
+        self.chain = chain
+            .iter()
+            .map(|certificate| certificate.pem())
+            .collect::<String>()
+            .into();
+        self
+    }
+
+    /// With these staples instead.
+    pub(crate) fn stapled<'a>(mut self, staples: impl IntoIterator<Item = &'a StapleTemplate>) -> Self {
+        self.staples = staples.into_iter().map(served).collect();
+        self
+    }
+
+    /// With these certificates as the store.
+    pub(crate) fn trusting(mut self, anchors: &[&Certificate]) -> Self {
+        self.store = anchors.iter().map(|anchor| anchor.pem().into_bytes()).collect();
+        self
+    }
+
+    /// Judges.
+    pub(crate) fn verdict(&self) -> Result<TrustedSigner, SignerRejection> {
+        let now = u64::try_from(self.now).expect("a time after 1970");
+        let chain = SignerChain::from_pem(&self.chain, &Limits::default())?;
+        let staples: Vec<Served> = self.staples.iter().map(|staple| Served::new(staple)).collect();
+        let anchors = TrustAnchors::select(&self.store, &chain, now);
+        TrustedSigner::establish(&chain, &staples, &anchors, &expected(&self.region, &self.domain), now)
+    }
+
+    #[track_caller]
+    pub(crate) fn is_accepted(&self) {
+        if let Err(rejection) = self.verdict() {
+            panic!("refused: {rejection} ({rejection:?})");
+        }
+    }
+
+    /// The reason, of a signer that must be refused.
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> SignerRejection {
+        match self.verdict() {
+            Err(rejection) => rejection,
+            Ok(_) => panic!("accepted"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_refused(&self, reason: &SignerRejection) {
+        assert_eq!(self.refusal(), *reason);
+    }
+
+    #[track_caller]
+    pub(crate) fn is_refused_saying(&self, reason: &SignerRejection, words: &str) {
+        let refusal = self.refusal();
+        assert_eq!(refusal, *reason);
+        assert_eq!(refusal.to_string(), words);
+    }
+
+    /// Refused by path building, for webpki's reason of that name, which is rendered so.
+    #[track_caller]
+    pub(crate) fn is_refused_by_path(&self, name: &str, words: &str) {
+        let refusal = self.refusal();
+        let SignerRejection::Path(why) = &refusal else {
+            panic!("refused for another reason: {refusal:?}");
+        };
+        assert_eq!(variant(why), name);
+        assert_eq!(refusal.to_string(), format!("signer's chain does not hold: {words}"));
+    }
+
+    /// Refused because of the staple of the certificate called so.
+    #[track_caller]
+    pub(crate) fn is_refused_by_staple(&self, certificate: &str, problem: StapleProblem) {
+        self.is_refused(&revocation(certificate, problem));
+    }
+}
+
+/// The default PKI.
+pub(crate) fn pki() -> Pki {
+    with(|_| {})
+}
+
+/// The default PKI, with changes to its templates.
+pub(crate) fn with(change: impl FnOnce(&mut Templates)) -> Pki {
+    Pki::with(REGION, DOMAIN, NOW, change)
+}
+
+/// The default case, with changes to the PKI's templates.
+pub(crate) fn case_with(change: impl FnOnce(&mut Templates)) -> Case {
+    Case::of(&with(change))
+}
+
+/// A good staple as served.
+pub(crate) fn good(pki: &Pki, certificate: &Certificate) -> Vec<u8> {
+    served(&pki.staple(certificate))
+}
+
+/// A staple as served.
+pub(crate) fn served(staple: &StapleTemplate) -> Vec<u8> {
+    staple.sign().imds_text(Some(64)).into_bytes()
+}
+
+pub(crate) fn pem(certificates: &[Certificate]) -> Vec<u8> {
+    certificates.iter().map(Certificate::pem).collect::<String>().into()
+}
+
+pub(crate) fn expected(region: &str, domain: &str) -> ExpectedSigner {
+    let region = Region::parse(region.as_bytes()).expect("a region of AWS");
+    ExpectedSigner::new(region, domain.as_bytes()).expect("the domain of that region's partition")
+}
+
+pub(crate) fn revocation(certificate: &str, problem: StapleProblem) -> SignerRejection {
+    SignerRejection::Revocation {
+        certificate: certificate.to_owned(),
+        problem,
+    }
+}
+
+pub(crate) const MISSING: StapleProblem = StapleProblem::Missing { unreadable: None };
+
+pub(crate) fn span(seconds: i64) -> Span {
+    Span {
+        seconds: u64::try_from(seconds).expect("a span is not negative"),
+    }
+}
+
+/// The name of an enum's variant, without its values: webpki is not a dependency here.
+pub(crate) fn variant(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.chars().take_while(|c| c.is_alphanumeric()).collect()
+}
+
+/// Where `part` stands in `whole`.
+pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = whole
+        .windows(part.len())
+        .position(|window| window == part)
+        .expect("it is a part of it");
+    start..start + part.len()
+}

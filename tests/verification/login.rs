@@ -1,0 +1,116 @@
+//! One login: a key blob sifted and verified with a signer that is really trusted, as the program does it.
+
+use std::ffi::OsStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ec2_instance_connect::verify::blob::{BlobError, Refusal, sift};
+use ec2_instance_connect::verify::identity::InstanceId;
+use ec2_instance_connect::verify::limits::Limits;
+use ec2_instance_connect::verify::login::Wanted;
+use ec2_instance_connect::verify::record::{RecordRejection, VerifiedKey};
+use ec2_instance_connect::verify::signer::TrustedSigner;
+use ec2_instance_connect::verify::ssh_key::PublicKey;
+use emulator::{Key, Pki, Record, RecordTemplate};
+
+use crate::judge::{Case, NOW, pki};
+
+pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
+pub(crate) const CALLER: &str = "arn:aws:sts::123412341234:assumed-role/Name/session";
+pub(crate) const REQUEST: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// Somebody who logs in.
+pub(crate) struct Login {
+    pub(crate) pki: Pki,
+    pub(crate) signer: TrustedSigner,
+    pub(crate) instance: String,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) now: i64,
+}
+
+impl Login {
+    /// To this instance, now, with whatever key.
+    pub(crate) fn new() -> Self {
+        Self::with(pki())
+    }
+
+    pub(crate) fn with(pki: Pki) -> Self {
+        Self {
+            signer: Case::of(&pki).verdict().expect("the default signer is trusted"),
+            pki,
+            instance: INSTANCE.to_owned(),
+            fingerprint: None,
+            now: NOW,
+        }
+    }
+
+    pub(crate) fn signing_key(&self) -> &Key {
+        self.pki.leaf.key()
+    }
+
+    /// This record as IMDS serves it, signed by the signer.
+    pub(crate) fn sign(&self, record: &RecordTemplate) -> Record {
+        record.sign(self.signing_key())
+    }
+
+    /// Sifts and verifies: the keys that hold, the refusals.
+    pub(crate) fn try_judge(&self, blob: &[u8]) -> Result<(Vec<VerifiedKey>, Vec<Refusal>), BlobError> {
+        let instance = InstanceId::parse(self.instance.as_bytes()).expect("an instance id");
+        let wanted = Wanted::parse(self.fingerprint.as_deref().map(OsStr::new));
+        let now = u64::try_from(self.now).expect("a time after 1970");
+        let sifted = sift(blob, &wanted, &instance, now, &Limits::default())?;
+        let mut keys = Vec::new();
+        let mut refused = sifted.refused;
+        for record in sifted.candidates {
+            match record.verify(&self.signer, &instance, now) {
+                Ok(key) => keys.push(key),
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        Ok((keys, refused))
+    }
+
+    pub(crate) fn judge(&self, blob: &[u8]) -> (Vec<VerifiedKey>, Vec<Refusal>) {
+        self.try_judge(blob).expect("it is a key blob")
+    }
+
+    /// The lines that would be printed, of a blob nothing of which is refused.
+    #[track_caller]
+    pub(crate) fn printed(&self, blob: &[u8]) -> Vec<String> {
+        let (keys, refused) = self.judge(blob);
+        assert_eq!(refused, []);
+        lines(&keys)
+    }
+
+    /// The only refusal, of a blob nothing of which would be printed.
+    #[track_caller]
+    pub(crate) fn refusal(&self, blob: &[u8]) -> RecordRejection {
+        let (keys, refused) = self.judge(blob);
+        assert_eq!(lines(&keys), [""; 0]);
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        refused.into_iter().next().expect("there is one").reason
+    }
+}
+
+pub(crate) fn lines(keys: &[VerifiedKey]) -> Vec<String> {
+    keys.iter().map(|key| key.key().authorized_keys_line()).collect()
+}
+
+/// An ED25519 key made of this byte.
+pub(crate) fn key(byte: u8) -> String {
+    let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat();
+    let blob = [string(b"ssh-ed25519"), string(&[byte; 32])].concat();
+    format!("ssh-ed25519 {}", STANDARD.encode(blob))
+}
+
+pub(crate) fn fingerprint(line: &str) -> String {
+    let key = PublicKey::parse(line.as_bytes()).expect("a key that is accepted");
+    key.fingerprint().to_owned()
+}
+
+/// A record for this instance and the next 60 seconds, with the key made of that byte.
+pub(crate) fn record(byte: u8) -> RecordTemplate {
+    RecordTemplate::new(NOW + 60, INSTANCE, &key(byte))
+        .with("Caller", CALLER)
+        .with("Request", REQUEST)
+}

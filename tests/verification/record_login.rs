@@ -1,0 +1,424 @@
+//! What a record says: which instance, until when, which key; and that no record spoils another.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ec2_instance_connect::verify::blob::{BlobError, sift};
+use ec2_instance_connect::verify::identity::InstanceId;
+use ec2_instance_connect::verify::limits::Limits;
+use ec2_instance_connect::verify::login::Wanted;
+use ec2_instance_connect::verify::record::RecordRejection;
+use ec2_instance_connect::verify::ssh_key::KeyRejection;
+use emulator::record::blob;
+use emulator::{Key, Record, RecordTemplate};
+
+use crate::judge::{NOW, span};
+use crate::login::{INSTANCE, Login, fingerprint, key, lines, record};
+
+/// A signed record with this key line.
+fn keyed(login: &Login, line: &str) -> Vec<u8> {
+    let mut template = record(1);
+    template.key_line = line.to_owned();
+    login.sign(&template).bytes()
+}
+
+fn this_instance() -> InstanceId {
+    InstanceId::parse(INSTANCE.as_bytes()).expect("an instance id")
+}
+
+fn now() -> u64 {
+    u64::try_from(NOW).expect("a time after 1970")
+}
+
+fn expiring(at: i64) -> RecordTemplate {
+    record(1).with("Timestamp", &at.to_string())
+}
+
+/// Records that lead to no key, each for another reason.
+fn bad_records(login: &Login) -> Vec<Record> {
+    let mut dss = record(9);
+    dss.key_line = "ssh-dss AAAA".into();
+    let mut keyless = record(9);
+    keyless.key_line = "#Nothing=more".into();
+    [
+        record(9).with("Instance", "i-0123456789abcdef1"),
+        record(9).with("Timestamp", "1"),
+        record(9).with("Timestamp", "soon"),
+        record(9).without("Instance"),
+        dss,
+        keyless,
+        RecordTemplate {
+            signing_key: Some(Key::cached("somebody else")),
+            ..record(9)
+        },
+        RecordTemplate {
+            tamper_signature: true,
+            ..record(9)
+        },
+    ]
+    .iter()
+    .map(|template| login.sign(template))
+    .collect()
+}
+
+#[test]
+fn one_bad_record_never_spoils_the_next_or_the_one_before() {
+    let login = Login::new();
+    let (one, two) = (login.sign(&record(1)), login.sign(&record(2)));
+    for bad in bad_records(&login) {
+        for records in [[&bad, &one, &two], [&one, &bad, &two], [&one, &two, &bad]] {
+            let (keys, refused) = login.judge(&blob(records));
+            assert_eq!(lines(&keys), [key(1), key(2)]);
+            assert_eq!(refused.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn all_bad_records_are_refused_and_none_is_printed() {
+    let login = Login::new();
+    let bad = bad_records(&login);
+    let (keys, refused) = login.judge(&blob(&bad));
+    assert_eq!(lines(&keys), [""; 0]);
+    assert_eq!(refused.len(), bad.len());
+}
+
+#[test]
+fn text_that_is_no_record_is_skipped_up_to_the_next_blank_line() {
+    let login = Login::new();
+    let good = login.sign(&record(1)).bytes();
+    let stray = [&b"junk\n"[..], &good, b"\n", &good].concat();
+    assert_eq!(login.printed(&stray), [key(1)]);
+    // A bare key without a record is never printed.
+    let bare = format!("{}\n\n", key(2)).into_bytes();
+    assert_eq!(login.printed(&[bare.clone(), good].concat()), [key(1)]);
+    assert!(matches!(login.try_judge(&bare), Err(BlobError::NoRecord(_))));
+}
+
+#[test]
+fn blank_lines_in_any_number_stand_between_records() {
+    let login = Login::new();
+    let (one, two) = (login.sign(&record(1)).bytes(), login.sign(&record(2)).bytes());
+    let blob = [&b"\n\n"[..], &one, b"\n\n\n", &two, b"\n\n"].concat();
+    assert_eq!(login.printed(&blob), [key(1), key(2)]);
+}
+
+#[test]
+fn two_records_without_a_blank_line_between_them_are_one_that_is_refused() {
+    let login = Login::new();
+    let (one, two) = (login.sign(&record(1)).bytes(), login.sign(&record(2)).bytes());
+    assert_eq!(login.refusal(&[one, two].concat()), RecordRejection::SignatureNotBase64);
+}
+
+#[test]
+fn a_blank_line_within_a_record_breaks_it() {
+    let login = Login::new();
+    let text = String::from_utf8(login.sign(&record(1)).bytes()).expect("a record is ASCII");
+    let broken = text.replacen("\nssh-", "\n\nssh-", 1);
+    assert_eq!(login.refusal(broken.as_bytes()), RecordRejection::NoKey);
+}
+
+#[test]
+fn a_record_for_another_instance_is_refused() {
+    let login = Login::new();
+    let refused = |instance: &str| login.refusal(&login.sign(&record(1).with("Instance", instance)).bytes());
+    let reason = refused("i-0123456789abcdef1");
+    assert_eq!(reason, RecordRejection::OtherInstance("i-0123456789abcdef1".into()));
+    assert_eq!(
+        reason.to_string(),
+        "record is for instance i-0123456789abcdef1, not for this one"
+    );
+    for near in [
+        "",
+        "i-0123456789abcdef",
+        "i-0123456789abcdef00",
+        "I-0123456789ABCDEF0",
+        " i-0123456789abcdef0",
+    ] {
+        assert_eq!(refused(near), RecordRejection::OtherInstance(near.into()));
+    }
+}
+
+#[test]
+fn a_record_holds_until_the_second_before_its_timestamp() {
+    let login = Login::new();
+    let refused = |at| login.refusal(&login.sign(&expiring(at)).bytes());
+    assert_eq!(login.printed(&login.sign(&expiring(NOW + 1)).bytes()), [key(1)]);
+    assert_eq!(refused(NOW), RecordRejection::Expired(span(0)));
+    assert_eq!(refused(NOW - 1), RecordRejection::Expired(span(1)));
+    assert_eq!(refused(NOW - 12).to_string(), "record expired 12 s ago");
+}
+
+#[test]
+fn a_record_that_ends_behind_its_key_is_refused() {
+    let login = Login::new();
+    assert_eq!(
+        login.refusal(&login.sign(&record(1)).signed),
+        RecordRejection::NoSignature
+    );
+}
+
+#[test]
+fn a_record_that_cannot_hold_is_refused_before_any_signer_is_needed() {
+    let login = Login::new();
+    for template in [expiring(NOW), record(1).with("Instance", "i-0123456789abcdef1")] {
+        let blob = login.sign(&template).bytes();
+        let sifted = sift(&blob, &Wanted::Any, &this_instance(), now(), &Limits::default()).expect("a key blob");
+        assert!(sifted.candidates.is_empty());
+        assert_eq!(sifted.refused.len(), 1);
+    }
+}
+
+#[test]
+fn a_record_that_expires_after_it_was_sifted_is_refused() {
+    let login = Login::new();
+    let (instance, now) = (this_instance(), now());
+    let other = InstanceId::parse(b"i-0123456789abcdef1").expect("an instance id");
+    let blob = login.sign(&expiring(NOW + 60)).bytes();
+    let candidate = || {
+        let sifted = sift(&blob, &Wanted::Any, &instance, now, &Limits::default()).expect("a key blob");
+        sifted.candidates.into_iter().next().expect("a candidate")
+    };
+    assert!(candidate().verify(&login.signer, &instance, now + 59).is_ok());
+    let refusal = candidate()
+        .verify(&login.signer, &instance, now + 60)
+        .expect_err("it expired");
+    assert_eq!(refusal.reason, RecordRejection::Expired(span(0)));
+    assert_eq!(refusal.fingerprint, Some(fingerprint(&key(1))));
+    let refusal = candidate()
+        .verify(&login.signer, &other, now)
+        .expect_err("another instance");
+    assert_eq!(refusal.reason, RecordRejection::OtherInstance(INSTANCE.into()));
+}
+
+#[test]
+fn a_timestamp_has_no_upper_bound_but_is_plain_decimal() {
+    let login = Login::new();
+    let stamped = |text: &str| login.sign(&record(1).with("Timestamp", text)).bytes();
+    for far in ["99999999999999999999999999", "18446744073709551615", "00001750000060"] {
+        assert_eq!(login.printed(&stamped(far)), [key(1)], "{far}");
+    }
+    for no_number in ["", "-1", "+1750000060", "1750000060 ", "1.75e9", "0x684ee2bc"] {
+        assert_eq!(
+            login.refusal(&stamped(no_number)),
+            RecordRejection::Timestamp(no_number.into())
+        );
+    }
+}
+
+#[test]
+fn a_known_header_that_stands_twice_is_refused() {
+    let login = Login::new();
+    for name in ["Timestamp", "Instance", "Caller", "Request"] {
+        let mut template = record(1);
+        let twin = template
+            .headers
+            .iter()
+            .find(|header| header.starts_with(&format!("#{name}=")))
+            .expect("it has all four")
+            .clone();
+        template.headers.push(twin);
+        let refusal = login.refusal(&login.sign(&template).bytes());
+        assert_eq!(refusal, RecordRejection::Twice(name));
+        assert_eq!(refusal.to_string(), format!("record has {name} twice"));
+    }
+}
+
+#[test]
+fn a_record_without_timestamp_or_instance_is_refused() {
+    let login = Login::new();
+    for name in ["Timestamp", "Instance"] {
+        let refusal = login.refusal(&login.sign(&record(1).without(name)).bytes());
+        assert_eq!(refusal, RecordRejection::Missing(name));
+    }
+}
+
+#[test]
+fn a_record_for_another_fingerprint_is_neither_printed_nor_refused() {
+    let mut login = Login::new();
+    let blob = blob(&[login.sign(&record(1)), login.sign(&record(2))]);
+    login.fingerprint = Some(fingerprint(&key(2)));
+    assert_eq!(login.printed(&blob), [key(2)]);
+    login.fingerprint = Some(fingerprint(&key(3)));
+    assert_eq!(login.printed(&blob), [""; 0]);
+}
+
+#[test]
+fn a_bad_record_for_another_fingerprint_is_no_refusal_either() {
+    let mut login = Login::new();
+    let mut twice = record(1);
+    twice.headers.push("#Caller=somebody else".into());
+    let bad = [
+        record(1).with("Instance", "i-0123456789abcdef1"),
+        expiring(NOW - 1),
+        record(1).with("Timestamp", "soon"),
+        record(1).without("Instance"),
+        twice,
+        RecordTemplate {
+            tamper_signature: true,
+            ..record(1)
+        },
+    ]
+    .map(|template| login.sign(&template));
+    let cut = login.sign(&record(1)).signed;
+    let good = login.sign(&record(2)).bytes();
+    let blob = [&blob(&bad), &b"\n"[..], &cut, b"\n", &good].concat();
+    login.fingerprint = Some(fingerprint(&key(2)));
+    assert_eq!(login.printed(&blob), [key(2)]);
+    // They are, for who offers that key, and each names it.
+    login.fingerprint = Some(fingerprint(&key(1)));
+    let (keys, refused) = login.judge(&blob);
+    assert_eq!(lines(&keys), [""; 0]);
+    assert_eq!(refused.len(), bad.len() + 1);
+    assert!(refused.iter().all(|refusal| refusal.fingerprint == login.fingerprint));
+}
+
+#[test]
+fn a_fingerprint_of_another_form_is_no_filter() {
+    let mut login = Login::new();
+    let blob = blob(&[login.sign(&record(1)), login.sign(&record(2))]);
+    for other in [
+        "MD5:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff",
+        "SHA512:abc",
+        "",
+        "sha256:abc",
+    ] {
+        login.fingerprint = Some(other.into());
+        assert_eq!(login.printed(&blob), [key(1), key(2)], "{other}");
+    }
+}
+
+#[test]
+fn a_fingerprint_that_is_cut_or_padded_is_of_no_key() {
+    let mut login = Login::new();
+    let blob = login.sign(&record(1)).bytes();
+    let whole = fingerprint(&key(1));
+    for near in [&whole[..whole.len() - 1], &format!("{whole}="), "SHA256:"] {
+        login.fingerprint = Some(near.to_owned());
+        assert_eq!(login.printed(&blob), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_printed_is_the_key_alone_encoded_anew() {
+    let login = Login::new();
+    let commented = format!("{}\tsomebody's  key", key(1).replace(' ', "  "));
+    assert_eq!(login.printed(&keyed(&login, &commented)), [key(1)]);
+}
+
+#[test]
+fn options_certificates_and_dss_keys_are_refused_though_the_signer_signed_them() {
+    let login = Login::new();
+    for (line, kind) in [
+        (format!("command=\"/bin/sh\" {}", key(1)), "command=\"/bin/sh\""),
+        ("ssh-dss AAAAB3NzaC1kc3M=".to_owned(), "ssh-dss"),
+        (
+            "ssh-ed25519-cert-v01@openssh.com AAAA".to_owned(),
+            "ssh-ed25519-cert-v01@openssh.com",
+        ),
+        (String::from("cert-authority ssh-ed25519"), "cert-authority"),
+    ] {
+        let refusal = login.refusal(&keyed(&login, &line));
+        assert_eq!(refusal, RecordRejection::Key(KeyRejection::Kind(kind.into())));
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_than_its_line_says_is_refused() {
+    let login = Login::new();
+    let line = key(1).replace("ssh-ed25519", "ssh-rsa");
+    let reason = KeyRejection::OtherKindInside {
+        line: "ssh-rsa",
+        blob: "ssh-ed25519".into(),
+    };
+    assert_eq!(login.refusal(&keyed(&login, &line)), RecordRejection::Key(reason));
+}
+
+/// An SSH wire string (RFC 4251 section 5).
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat()
+}
+
+/// An RSA key of so many whole bytes, as a key line.
+fn rsa(bytes: usize) -> String {
+    let modulus = [vec![0], vec![0xff; bytes]].concat();
+    let blob = [string(b"ssh-rsa"), string(&[1, 0, 1]), string(&modulus)].concat();
+    format!("ssh-rsa {}", STANDARD.encode(blob))
+}
+
+#[test]
+fn rsa_keys_of_2048_to_16384_bits_are_printed_and_others_refused() {
+    let login = Login::new();
+    for bytes in [256, 512, 2048] {
+        assert_eq!(login.printed(&keyed(&login, &rsa(bytes))), [rsa(bytes)]);
+    }
+    for bytes in [128, 255, 2049] {
+        assert_eq!(
+            login.refusal(&keyed(&login, &rsa(bytes))),
+            RecordRejection::Key(KeyRejection::RsaBits(bytes * 8))
+        );
+    }
+}
+
+#[test]
+fn a_key_with_bytes_behind_it_is_refused() {
+    let login = Login::new();
+    let blob = [string(b"ssh-ed25519"), string(&[7; 32]), vec![0]].concat();
+    let refusal = login.refusal(&keyed(&login, &format!("ssh-ed25519 {}", STANDARD.encode(blob))));
+    assert!(
+        matches!(
+            refusal,
+            RecordRejection::Key(KeyRejection::NotCanonical | KeyRejection::Malformed(_))
+        ),
+        "{refusal:?}"
+    );
+}
+
+#[test]
+fn a_key_whose_number_is_encoded_longer_than_it_is_is_refused() {
+    // RFC 4251 section 5: no leading zeros that are not needed.
+    let login = Login::new();
+    let modulus = [vec![0, 0], vec![0xff; 256]].concat();
+    let blob = [string(b"ssh-rsa"), string(&[1, 0, 1]), string(&modulus)].concat();
+    let refusal = login.refusal(&keyed(&login, &format!("ssh-rsa {}", STANDARD.encode(blob))));
+    assert!(
+        matches!(
+            refusal,
+            RecordRejection::Key(KeyRejection::NotCanonical | KeyRejection::Malformed(_))
+        ),
+        "{refusal:?}"
+    );
+}
+
+#[test]
+fn a_line_longer_than_the_limit_is_refused() {
+    let login = Login::new();
+    let padded = |length: usize| {
+        let mut template = record(1);
+        template.headers.push(format!("#Pad={}", "x".repeat(length - 6)));
+        login.sign(&template).bytes()
+    };
+    assert_eq!(login.printed(&padded(8 * 1024)), [key(1)]);
+    assert_eq!(
+        login.refusal(&padded(8 * 1024 + 1)),
+        RecordRejection::LongLine(8 * 1024)
+    );
+}
+
+#[test]
+fn a_key_line_with_a_carriage_return_prints_nothing_of_it() {
+    let login = Login::new();
+    let refusal = login.refusal(&keyed(&login, &format!("{}\r", key(1))));
+    assert_eq!(refusal, RecordRejection::Key(KeyRejection::Base64));
+    let comment = keyed(&login, &format!("{} comment\r", key(1)));
+    assert_eq!(login.printed(&comment), [key(1)]);
+}
+
+#[test]
+fn as_many_records_as_the_limit_are_taken_and_one_more_is_refused_whole() {
+    let login = Login::new();
+    let good = login.sign(&record(1));
+    let records = vec![&good; 256];
+    assert_eq!(login.printed(&blob(records.clone())).len(), 256);
+    let over = blob([records, vec![&good]].concat());
+    assert_eq!(login.try_judge(&over).err(), Some(BlobError::TooManyRecords(256)));
+}

@@ -1,0 +1,143 @@
+//! Staples taken apart and put together again: what the encoding may and may not hold beside what it must.
+
+use ec2_instance_connect::verify::ocsp::Unreadable;
+use ec2_instance_connect::verify::revocation::StapleProblem;
+use emulator::{Pki, SignatureAlgorithm};
+
+use crate::judge::{Case, LEAF, pki};
+
+/// DER of one value: tag, length, contents.
+fn value(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(contents.len()).expect("a staple is short").to_be_bytes();
+    match length {
+        [0, short @ ..=0x7f] => [&[tag, short], contents].concat(),
+        [0, long] => [&[tag, 0x81, long], contents].concat(),
+        [high, low] => [&[tag, 0x82, high, low], contents].concat(),
+    }
+}
+
+/// The tag of the first value, its contents, and what follows it.
+fn first(der: &[u8]) -> (u8, &[u8], &[u8]) {
+    let (tag, length, rest) = match der {
+        [tag, length @ ..=0x7f, rest @ ..] => (*tag, usize::from(*length), rest),
+        [tag, 0x81, length, rest @ ..] => (*tag, usize::from(*length), rest),
+        [tag, 0x82, high, low, rest @ ..] => (*tag, usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => panic!("a length that no staple has"),
+    };
+    (tag, &rest[..length], &rest[length..])
+}
+
+/// Each value in there, with its header.
+fn values(mut contents: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while !contents.is_empty() {
+        let (tag, inside, rest) = first(contents);
+        all.push(value(tag, inside));
+        contents = rest;
+    }
+    all
+}
+
+/// This, with more at the end of its last value's last value's … contents, so many layers down.
+fn lengthened(der: &[u8], layers: usize, more: &[u8]) -> Vec<u8> {
+    let (tag, contents, _) = first(der);
+    if layers == 0 {
+        return value(tag, &[contents, more].concat());
+    }
+    let mut inside = values(contents);
+    let last = inside.pop().expect("each layer holds something");
+    inside.push(lengthened(&last, layers - 1, more));
+    value(tag, &inside.concat())
+}
+
+/// The default case with this staple for the leaf.
+fn stapled(pki: &Pki, der: &[u8]) -> Case {
+    let mut case = Case::of(pki);
+    case.staples[0] = emulator::base64_lines(der, None).into();
+    case
+}
+
+/// The leaf's good staple with its tbsResponseData's values changed, and signed anew.
+fn signed_anew(pki: &Pki, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Case {
+    let staple = pki.staple(&pki.leaf).sign();
+    let bytes = values(first(staple.der()).1).remove(1);
+    let octets = values(first(first(&bytes).1).1).remove(1);
+    let basic = values(first(first(&octets).1).1);
+    let mut data = values(first(&basic[0]).1);
+    change(&mut data);
+    let data = value(0x30, &data.concat());
+    let signature = pki.issuing_ca.key().sign(SignatureAlgorithm::RsaSha256, &data);
+    let signature = value(0x03, &[&[0], signature.as_slice()].concat());
+    let basic = value(0x30, &[data, basic[1].clone(), signature].concat());
+    let octets = value(0x04, &basic);
+    let oid = values(first(first(&bytes).1).1).remove(0);
+    let bytes = value(0xa0, &value(0x30, &[oid, octets].concat()));
+    stapled(pki, &value(0x30, &[&[0x0a, 1, 0][..], &bytes].concat()))
+}
+
+#[track_caller]
+fn is_unreadable(case: &Case, why: Unreadable) {
+    case.is_refused_by_staple(LEAF, StapleProblem::Missing { unreadable: Some(why) });
+}
+
+#[test]
+fn a_staple_put_together_again_is_accepted() {
+    let pki = pki();
+    signed_anew(&pki, |_| {}).is_accepted();
+    let staple = pki.staple(&pki.leaf).sign();
+    let whole = lengthened(staple.der(), 4, &[]);
+    assert_eq!(whole, staple.der());
+    stapled(&pki, &whole).is_accepted();
+}
+
+#[test]
+fn a_value_too_many_at_the_end_of_any_layer_is_refused() {
+    let pki = pki();
+    let staple = pki.staple(&pki.leaf).sign();
+    // OCSPResponse, [0], ResponseBytes, OCTET STRING, BasicOCSPResponse.
+    for layers in 0..5 {
+        let case = stapled(&pki, &lengthened(staple.der(), layers, &[0x05, 0x00]));
+        is_unreadable(&case, Unreadable::TrailingBytes);
+    }
+}
+
+#[test]
+fn a_value_too_many_in_what_is_signed_is_refused() {
+    let pki = pki();
+    is_unreadable(
+        &signed_anew(&pki, |data| data.push(vec![0x05, 0x00])),
+        Unreadable::TrailingBytes,
+    );
+    // At the end of the answer: of the SEQUENCE OF, its last SingleResponse.
+    is_unreadable(
+        &signed_anew(&pki, |data| data[2] = lengthened(&data[2], 1, &[0x05, 0x00])),
+        Unreadable::TrailingBytes,
+    );
+}
+
+#[test]
+fn the_version_may_be_written_out_but_there_is_only_one() {
+    let pki = pki();
+    let version = |number: u8| signed_anew(&pki, |data| data.insert(0, vec![0xa0, 3, 2, 1, number]));
+    version(0).is_accepted();
+    is_unreadable(&version(1), Unreadable::Malformed);
+}
+
+#[test]
+fn times_that_are_no_generalized_times_are_refused() {
+    let pki = pki();
+    let utc_time = [&[0x17, 13][..], b"250615150640Z"].concat();
+    is_unreadable(&signed_anew(&pki, |data| data[1] = utc_time), Unreadable::Malformed);
+}
+
+#[test]
+fn a_signature_that_is_not_whole_bytes_is_refused() {
+    let pki = pki();
+    let staple = pki.staple(&pki.leaf).sign();
+    let mut der = staple.der().to_vec();
+    // 256 bytes of signature at the very end, behind the count of unused bits.
+    let unused = der.len() - 257;
+    assert_eq!(der[unused - 4..=unused], [0x03, 0x82, 0x01, 0x01, 0]);
+    der[unused] = 1;
+    is_unreadable(&stapled(&pki, &der), Unreadable::Malformed);
+}
