@@ -1,0 +1,46 @@
+# The front door. `make demo` and `make test` are all that a fresh machine with Rust needs.
+
+CARGO ?= cargo
+PREFIX ?= /usr
+DESTDIR ?=
+# Where the program lands; sshd needs it, and every folder above it, owned by root and writable by nobody else.
+LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
+
+.PHONY: help demo test lint build bench mutate deny emulator install clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
+	@$(CARGO) build --quiet --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
+	@target/debug/demo
+
+test: ## Every test that can run here, with one summary of what passed and what was skipped
+	@CARGO='$(CARGO)' tests/run
+
+lint: ## Formatting and clippy, warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+build: ## The program as it ships: target/release/eic_run_authorized_keys
+	$(CARGO) build --release --locked --package ec2-instance-connect
+
+bench: build ## What a call costs, beside curl, in one run
+	@$(CARGO) build --quiet --release --locked --package ec2-instance-connect-tests --bins
+	@target/release/bench
+
+mutate: ## Take each refusing check out, one at a time, and see the tests go red (half an hour)
+	@$(CARGO) build --quiet --locked --package ec2-instance-connect-tests --bin mutate
+	@target/debug/mutate
+
+deny: ## Licences, bans and sources of every dependency (cargo install --locked cargo-deny)
+	$(CARGO) deny --locked check licenses bans sources
+
+emulator: ## A fake IMDS and service to try things with by hand
+	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory target/emulator
+
+install: build ## The program into DESTDIR, under PREFIX
+	install -D -m 0755 target/release/eic_run_authorized_keys '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
+
+clean:
+	$(CARGO) clean
