@@ -1,5 +1,6 @@
 //! What is asked of a certificate beside what webpki checks; names and keys as raw bytes, for hashing and comparing.
 
+use x509_parser::extensions::GeneralSubtree;
 use x509_parser::prelude::{FromDer, GeneralName, KeyUsage, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -130,10 +131,16 @@ impl<'a> Certificate<'a> {
             Ok(None) => return true,
             Err(_) => return false,
         };
-        let dns = |tree: &x509_parser::extensions::GeneralSubtree<'_>| match tree.base {
+        let dns = |tree: &GeneralSubtree<'_>| match tree.base {
             GeneralName::DNSName(base) => Some(is_within(name, base)),
             _ => None,
         };
+        // x509-parser drops a list it cannot read, and both where the first one is empty (RFC 5280 wants one subtree).
+        let lists = [&constraints.permitted_subtrees, &constraints.excluded_subtrees];
+        let unreadable = |tree: &GeneralSubtree<'_>| matches!(tree.base, GeneralName::Invalid(..));
+        if lists.iter().all(|list| list.is_none()) || lists.into_iter().flatten().flatten().any(unreadable) {
+            return false;
+        }
         let mut permitted = constraints
             .permitted_subtrees
             .iter()
