@@ -1,6 +1,7 @@
 # The front door. `make demo` and `make test` are all that a fresh machine with Rust needs.
 
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 PREFIX ?= /usr
 DESTDIR ?=
 # Where the program lands; sshd needs it, and every folder above it, owned by root and writable by nobody else.
@@ -13,7 +14,7 @@ help: ## What can be made
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
-	@target/debug/demo
+	@$(TARGET)/debug/demo
 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
 	@CARGO='$(CARGO)' tests/run
@@ -27,20 +28,20 @@ build: ## The program as it ships: target/release/eic_run_authorized_keys
 
 bench: build ## What a call costs, beside curl, in one run
 	@$(CARGO) build --quiet --release --locked --package ec2-instance-connect-tests --bins
-	@target/release/bench
+	@$(TARGET)/release/bench
 
 mutate: ## Take each refusing check out, one at a time, and see the tests go red (half an hour)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect-tests --bin mutate
-	@target/debug/mutate
+	@$(TARGET)/debug/mutate
 
 deny: ## Licences, bans and sources of every dependency (cargo install --locked cargo-deny)
 	$(CARGO) deny --locked check licenses bans sources
 
 emulator: ## A fake IMDS and service to try things with by hand
-	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory target/emulator
+	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
 install: build ## The program into DESTDIR, under PREFIX
-	install -D -m 0755 target/release/eic_run_authorized_keys '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
+	install -D -m 0755 '$(TARGET)'/release/eic_run_authorized_keys '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
 
 clean:
 	$(CARGO) clean
