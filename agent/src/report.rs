@@ -59,3 +59,21 @@ fn providing(key: &VerifiedKey) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authorize::Failure;
+    use crate::host::ImdsError;
+
+    #[test]
+    fn nothing_but_printable_ascii_leaves_for_the_log() {
+        let user = UserName::parse("alice".as_ref()).unwrap();
+        let decision = Decision {
+            failure: Some(Failure::Imds(ImdsError::StapleName("a\n\u{1b}\u{9b}é".into()))),
+            ..Decision::default()
+        };
+        let expected = "Provided no ssh key for user alice: IMDS lists a staple under the name \"a????\"";
+        assert_eq!(lines(&user, &decision), [expected]);
+    }
+}

@@ -9,22 +9,73 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-mod table;
-
-use table::{MUTATIONS, Target};
+/// The checks, as hunks: `@ file target test`, what stands there behind `-`, what it becomes behind `+`.
+const CHECKS: [&str; 2] = [include_str!("verify.txt"), include_str!("program.txt")];
 
 /// One check, how to take it out, and the test that must notice.
 struct Mutation {
     /// The file, below `agent/src`.
     file: &'static str,
     /// What stands there, exactly once.
-    original: &'static str,
+    original: String,
     /// What it becomes: code that builds, and does not refuse.
-    replacement: &'static str,
+    replacement: String,
     /// Where the test is.
     target: Target,
     /// The test, or the part of its name that several share.
     test: &'static str,
+}
+
+impl Mutation {
+    fn parse(hunk: &'static str) -> Option<Self> {
+        let mut lines = hunk.trim().lines();
+        let mut head = lines.next()?.split(' ');
+        let side = |sign: char| {
+            lines
+                .clone()
+                .filter_map(|line| line.strip_prefix(sign))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        Some(Self {
+            file: head.next()?,
+            target: Target::named(head.next()?)?,
+            test: head.next()?,
+            original: side('-'),
+            replacement: side('+'),
+        })
+    }
+}
+
+/// Where a test is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// Beside the code.
+    Unit,
+    /// `tests/verification`.
+    Verification,
+    /// `tests/program`.
+    Program,
+}
+
+impl Target {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "unit" => Some(Self::Unit),
+            "verification" => Some(Self::Verification),
+            "program" => Some(Self::Program),
+            _ => None,
+        }
+    }
+
+    /// What tells cargo to run it.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Unit => &["--package", "ec2-instance-connect", "--lib"],
+            Self::Verification => &["--package", "ec2-instance-connect-tests", "--test", "verification"],
+            Self::Program => &["--package", "ec2-instance-connect-tests", "--test", "program"],
+        }
+    }
 }
 
 fn main() -> io::Result<ExitCode> {
@@ -41,7 +92,12 @@ fn main() -> io::Result<ExitCode> {
         green.push((target, scratch.green(target)?));
     }
     let mut wrong = 0;
-    let chosen = MUTATIONS.iter().filter(|mutation| {
+    let mutations = CHECKS
+        .iter()
+        .flat_map(|checks| checks.trim().trim_start_matches("@ ").split("\n@ "))
+        .map(|hunk| Mutation::parse(hunk).ok_or_else(|| io::Error::other(format!("no hunk: {hunk}"))))
+        .collect::<io::Result<Vec<_>>>()?;
+    let chosen = mutations.iter().filter(|mutation| {
         only.as_ref()
             .is_none_or(|only| mutation.file.contains(only) || mutation.test.contains(only))
     });
@@ -127,10 +183,10 @@ impl Scratch {
     fn try_out(&self, mutation: &Mutation) -> io::Result<Verdict> {
         let path = self.tree.join("agent/src").join(mutation.file);
         let whole = fs::read_to_string(&path)?;
-        if whole.matches(mutation.original).count() != 1 {
+        if whole.matches(&mutation.original).count() != 1 {
             return Ok(Verdict::OutOfDate);
         }
-        fs::write(&path, whole.replace(mutation.original, mutation.replacement))?;
+        fs::write(&path, whole.replace(&mutation.original, &mutation.replacement))?;
         let verdict = if !self.cargo(mutation.target, &["--no-run"])?.0 {
             Verdict::NoBuild
         } else if self.cargo(mutation.target, &[mutation.test])?.0 {

@@ -337,8 +337,8 @@ impl Outcome {
     /// Asserts the exit status, and what was printed and said, all of it.
     #[track_caller]
     pub(crate) fn is(&self, status: i32, stdout: &str, stderr: &str) {
-        assert_eq!(self.said(), stderr);
-        assert_eq!(self.printed(), stdout);
+        assert_eq!(self.said(), stderr, "{self:?}");
+        assert_eq!(self.printed(), stdout, "{self:?}");
         assert_eq!(self.status.code(), Some(status), "{self:?}");
     }
 

@@ -120,7 +120,7 @@ fn ipv6_is_begun_300_ms_after_a_silent_ipv4() {
         let outcome = login(&instance).run();
         prints_the_key(&outcome);
         assert_eq!(hosts(&instance.emulator), ["[fd00:ec2::254]"]);
-        let expected = Duration::from_millis(300)..Duration::from_millis(990);
+        let expected = Duration::from_millis(300)..Duration::from_millis(850);
         assert!(expected.contains(&outcome.duration), "{outcome:?}");
     });
 }

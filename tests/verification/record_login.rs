@@ -365,10 +365,7 @@ fn a_key_with_bytes_behind_it_is_refused() {
     let blob = [string(b"ssh-ed25519"), string(&[7; 32]), vec![0]].concat();
     let refusal = login.refusal(&keyed(&login, &format!("ssh-ed25519 {}", STANDARD.encode(blob))));
     assert!(
-        matches!(
-            refusal,
-            RecordRejection::Key(KeyRejection::NotCanonical | KeyRejection::Malformed(_))
-        ),
+        matches!(refusal, RecordRejection::Key(KeyRejection::Malformed(_))),
         "{refusal:?}"
     );
 }
@@ -381,10 +378,7 @@ fn a_key_whose_number_is_encoded_longer_than_it_is_is_refused() {
     let blob = [string(b"ssh-rsa"), string(&[1, 0, 1]), string(&modulus)].concat();
     let refusal = login.refusal(&keyed(&login, &format!("ssh-rsa {}", STANDARD.encode(blob))));
     assert!(
-        matches!(
-            refusal,
-            RecordRejection::Key(KeyRejection::NotCanonical | KeyRejection::Malformed(_))
-        ),
+        matches!(refusal, RecordRejection::Key(KeyRejection::Malformed(_))),
         "{refusal:?}"
     );
 }

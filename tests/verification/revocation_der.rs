@@ -115,6 +115,54 @@ fn a_value_too_many_in_what_is_signed_is_refused() {
     );
 }
 
+/// This, with more at the end of the value that these positions lead to, layer by layer.
+fn lengthened_at(der: &[u8], positions: &[usize], more: &[u8]) -> Vec<u8> {
+    let (tag, contents, _) = first(der);
+    let Some((&position, below)) = positions.split_first() else {
+        return value(tag, &[contents, more].concat());
+    };
+    let mut inside = values(contents);
+    inside[position] = lengthened_at(&inside[position], below, more);
+    value(tag, &inside.concat())
+}
+
+#[test]
+fn a_value_too_many_anywhere_in_an_answer_is_refused() {
+    let pki = pki();
+    // The answer, its CertID, what it says of nextUpdate.
+    for positions in [&[0][..], &[0, 0], &[0, 3]] {
+        let case = signed_anew(&pki, |data| data[2] = lengthened_at(&data[2], positions, &[0x05, 0x00]));
+        is_unreadable(&case, Unreadable::TrailingBytes);
+    }
+}
+
+#[test]
+fn a_value_too_many_in_a_responder_id_is_refused() {
+    let pki = pki();
+    let hash = value(0x04, &pki.issuing_ca.key().identifier());
+    let by_key = |more: &[u8]| {
+        let id = value(0xa2, &[&hash, more].concat());
+        signed_anew(&pki, |data| data[0] = id)
+    };
+    by_key(&[]).is_accepted();
+    is_unreadable(&by_key(&[0x05, 0x00]), Unreadable::TrailingBytes);
+    // By name: the Name and nothing else.
+    let by_name = signed_anew(&pki, |data| data[0] = lengthened_at(&data[0], &[], &[0x05, 0x00]));
+    is_unreadable(&by_name, Unreadable::TrailingBytes);
+}
+
+#[test]
+fn a_value_too_many_in_an_extension_is_refused() {
+    let pki = pki();
+    let extension = |more: &[u8]| {
+        let inside = [&value(0x06, &[0x2a, 0x03]), &value(0x04, &[0x05, 0x00]), more].concat();
+        let list = value(0xa1, &value(0x30, &value(0x30, &inside)));
+        signed_anew(&pki, |data| data.push(list))
+    };
+    extension(&[]).is_accepted();
+    is_unreadable(&extension(&[0x05, 0x00]), Unreadable::TrailingBytes);
+}
+
 #[test]
 fn the_version_may_be_written_out_but_there_is_only_one() {
     let pki = pki();

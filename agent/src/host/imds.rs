@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
+use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
 
@@ -107,8 +107,6 @@ impl Imds {
         let client = Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
             .pool_idle_timeout(None)
             .http1_max_headers(HEADERS)
             .user_agent(concat!("ec2-instance-connect/", env!("CARGO_PKG_VERSION")))
@@ -374,23 +372,13 @@ async fn request_token(client: &Client, endpoint: &Endpoint, limits: &Limits) ->
     HeaderValue::from_bytes(&token).map_err(|_| ImdsError::Token)
 }
 
-/// The body of a 200, unless it goes over `limit` bytes, by its own account or in fact.
+/// The body of a 200, unless it goes over `limit` bytes.
 async fn body(asked: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, ImdsError> {
     if response.status() != StatusCode::OK {
         return Err(ImdsError::Status {
             asked: asked.to_owned(),
             status: response.status().as_u16(),
         });
-    }
-    let too_long = || ImdsError::TooLong {
-        asked: asked.to_owned(),
-        limit,
-    };
-    if response
-        .content_length()
-        .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
-    {
-        return Err(too_long());
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response
@@ -399,7 +387,10 @@ async fn body(asked: &str, mut response: Response, limit: usize) -> Result<Vec<u
         .map_err(|error| ImdsError::from_client(asked, &error))?
     {
         if bytes.len() + chunk.len() > limit {
-            return Err(too_long());
+            return Err(ImdsError::TooLong {
+                asked: asked.to_owned(),
+                limit,
+            });
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -417,4 +408,30 @@ async fn answer_within<T>(
             waited: time,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_would_be_sent_otherwise_than_it_is_written_is_refused() {
+        let endpoint = Endpoint::parse("http://127.0.0.1:1338/").unwrap();
+        assert_eq!(
+            endpoint.url("/latest/a@b$/").map(|url| url.to_string()),
+            Ok("http://127.0.0.1:1338/latest/a@b$/".to_owned())
+        );
+        for path in ["/a/../b", "/a/./b", "/a b", "/a\nb", "/é", "/a\\b", "/a/%2e%2e/b"] {
+            assert!(matches!(endpoint.url(path), Err(ImdsError::Url(_))), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_link_local_addresses_are_sent_as_they_are_written() {
+        let urls = Endpoint::link_local()
+            .iter()
+            .map(|endpoint| endpoint.url("/x").unwrap().to_string())
+            .collect::<Vec<_>>();
+        assert_eq!(urls, ["http://169.254.169.254/x", "http://[fd00:ec2::254]/x"]);
+    }
 }
