@@ -1,4 +1,5 @@
-//! Plays what an instance talks to when a key is pushed to it: IMDSv2 and the service's `SendSSHPublicKey`.
+//! Plays what an instance talks to when a key is pushed to it: IMDSv2, the service's `SendSSHPublicKey`, and as
+//! much of EC2's API as its clients ask for first.
 //!
 //! ```text
 //!                SendSSHPublicKey                          PUT token, GET managed-ssh-keys/…
@@ -28,6 +29,7 @@
 
 pub mod certificate;
 pub mod dead_end;
+pub mod ec2;
 mod encoding;
 pub mod fault;
 mod handle;
@@ -41,6 +43,7 @@ mod options;
 pub mod pki;
 pub mod record;
 pub mod service;
+pub mod sigv4;
 pub mod staple;
 #[cfg(test)]
 mod tests;
@@ -53,7 +56,7 @@ pub use handle::Emulator;
 pub use imds::Imds;
 pub use key::{Key, SignatureAlgorithm};
 pub use log::{Listener, LoggedRequest};
-pub use options::{Options, StapleNames};
+pub use options::{Addresses, Credentials, Options, StapleNames};
 pub use pki::Pki;
 pub use record::{Record, RecordSignature, RecordTemplate};
 pub use staple::{Staple, StapleTemplate};

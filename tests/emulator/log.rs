@@ -42,6 +42,18 @@ impl LoggedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         http::header(&self.headers, name)
     }
+
+    /// What the service was asked to do: its target in the JSON protocol, its action in the query protocol.
+    pub fn operation(&self) -> Option<&str> {
+        if self.listener != Listener::Service {
+            return None;
+        }
+        if let Some(target) = self.header("X-Amz-Target") {
+            return target.rsplit('.').next();
+        }
+        let form = std::str::from_utf8(&self.body).ok()?;
+        form.split('&').find_map(|pair| pair.strip_prefix("Action="))
+    }
 }
 
 impl fmt::Display for LoggedRequest {
@@ -60,6 +72,9 @@ impl fmt::Display for LoggedRequest {
             self.method,
             self.path.escape_debug(),
         )?;
+        if let Some(operation) = self.operation() {
+            write!(f, " {}", operation.escape_debug())?;
+        }
         match self.fault {
             Some(fault) => write!(f, "  [fault: {fault}]"),
             None => Ok(()),

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use emulator::instance::InstanceFiles;
-use emulator::service::{CONTENT_TYPE, TARGET};
-use emulator::{Emulator, LoggedRequest, Options};
+use emulator::{Credentials, Emulator, LoggedRequest, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays IMDSv2 and EC2 Instance Connect's service on this machine. Needs no root.
@@ -40,6 +39,12 @@ struct Arguments {
     /// The instance to play
     #[arg(long, default_value = "i-0123456789abcdef0")]
     instance_id: String,
+    /// What requests to the service must be signed with [default: made at the start]
+    #[arg(long, value_name = "ID", requires = "secret_access_key")]
+    access_key_id: Option<String>,
+    /// The secret that goes with it
+    #[arg(long, value_name = "SECRET", requires = "access_key_id")]
+    secret_access_key: Option<String>,
     /// Write the instance's side into this folder: sysfs/ and roots.pem
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -100,8 +105,18 @@ fn options(arguments: &Arguments, observer: Sender<LoggedRequest>) -> Options {
     options.imds_addresses.clone_from(&arguments.imds);
     options.service_address = arguments.service;
     options.latency = Duration::from_millis(arguments.latency_ms);
+    options.credentials = Some(credentials(arguments));
     options.observer = Some(observer);
     options
+}
+
+fn credentials(arguments: &Arguments) -> Credentials {
+    let mut credentials = Credentials::random();
+    if let (Some(id), Some(secret)) = (&arguments.access_key_id, &arguments.secret_access_key) {
+        credentials.access_key_id.clone_from(id);
+        credentials.secret_access_key.clone_from(secret);
+    }
+    credentials
 }
 
 /// Shows requests until it is time to end.
@@ -171,13 +186,18 @@ fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
 fn greeting(emulator: &Emulator, files: Option<&InstanceFiles>) -> String {
     let imds = emulator.imds_urls().join(", ");
     let service = emulator.service_url();
-    let instance = &emulator.options().instance_id;
+    let options = emulator.options();
+    let (instance, region) = (&options.instance_id, &options.region);
+    let credentials = options.credentials.clone().unwrap_or_else(Credentials::random);
+    let (id, secret) = (&credentials.access_key_id, &credentials.secret_access_key);
     let mut text = format!(
-        "IMDS:     {imds}\nservice:  {service}\ninstance: {instance}\n\n\
-         Push a key, as the AWS CLI does (kept {lifetime} seconds):\n\n\
-         \x20 curl -sS {service}/ -H 'X-Amz-Target: {TARGET}' -H 'Content-Type: {CONTENT_TYPE}' \\\n\
-         \x20   -d '{{\"InstanceId\": \"{instance}\", \"InstanceOSUser\": \"ec2-user\", \"SSHPublicKey\": \"'\"$(cat ~/.ssh/id_ed25519.pub)\"'\"}}'\n\n",
-        lifetime = emulator.options().key_lifetime.as_secs(),
+        "IMDS:     {imds}\nservice:  {service} (EC2 Instance Connect, and EC2's DescribeInstances)\n\
+         instance: {instance}\n\n\
+         Push a key with the AWS CLI (kept {lifetime} seconds):\n\n\
+         \x20 export AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret}\n\
+         \x20 aws ec2-instance-connect send-ssh-public-key --endpoint-url {service} --region {region} \\\n\
+         \x20   --instance-id {instance} --instance-os-user ec2-user --ssh-public-key file://$HOME/.ssh/id_ed25519.pub\n\n",
+        lifetime = options.key_lifetime.as_secs(),
     );
     match files {
         Some(files) => text.push_str(&format!(

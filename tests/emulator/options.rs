@@ -16,6 +16,60 @@ pub enum StapleNames {
     Sha256,
 }
 
+/// What requests to the service must be signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Names the secret.
+    pub access_key_id: String,
+    /// What signatures are made with.
+    pub secret_access_key: String,
+    /// Comes along with temporary credentials.
+    pub session_token: Option<String>,
+    /// When temporary credentials end, in seconds since the epoch.
+    pub expires: Option<i64>,
+}
+
+impl Credentials {
+    /// Fresh ones, good for ever, without a session token.
+    pub fn random() -> Self {
+        let id = crate::upper_hex(&rand::random::<[u8; 8]>());
+        Self {
+            access_key_id: format!("AKIA{id}"),
+            secret_access_key: crate::upper_hex(&rand::random::<[u8; 20]>()).to_lowercase(),
+            session_token: None,
+            expires: None,
+        }
+    }
+}
+
+/// Under which addresses EC2 knows the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The public IPv4 address.
+    pub public_ipv4: Option<String>,
+    /// The private IPv4 address.
+    pub private_ipv4: String,
+    /// The IPv6 address.
+    pub ipv6: Option<String>,
+    /// The public name.
+    pub public_name: Option<String>,
+    /// The private name.
+    pub private_name: String,
+}
+
+impl Default for Addresses {
+    /// Addresses that are set aside for examples (RFC 5737, RFC 3849).
+    fn default() -> Self {
+        Self {
+            public_ipv4: Some("203.0.113.10".to_owned()),
+            private_ipv4: "10.0.0.10".to_owned(),
+            ipv6: Some("2001:db8::10".to_owned()),
+            public_name: Some("ec2-203-0-113-10.us-west-2.compute.amazonaws.com".to_owned()),
+            private_name: "ip-10-0-0-10.us-west-2.compute.internal".to_owned(),
+        }
+    }
+}
+
 /// The instance to play, and where. `..Options::default()` leaves the rest as it is.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -33,6 +87,10 @@ pub struct Options {
     pub account: String,
     /// The principal that the service takes every caller for.
     pub caller: String,
+    /// What requests to the service must be signed with; where `None`, signatures are not looked at.
+    pub credentials: Option<Credentials>,
+    /// Under which addresses EC2 knows the instance.
+    pub addresses: Addresses,
     /// Where IMDS listens; port 0 is a free one. Several addresses have the same contents.
     pub imds_addresses: Vec<SocketAddr>,
     /// Where the service listens.
@@ -60,6 +118,8 @@ impl Default for Options {
             instance_id: "i-0123456789abcdef0".to_owned(),
             account: "123412341234".to_owned(),
             caller: "arn:aws:sts::123412341234:assumed-role/Developer/session".to_owned(),
+            credentials: None,
+            addresses: Addresses::default(),
             imds_addresses: vec![anywhere],
             service_address: anywhere,
             latency: Duration::ZERO,

@@ -1,17 +1,22 @@
 //! The service's one operation that matters here, `SendSSHPublicKey`, in its wire form (AWS JSON 1.1).
+//! What speaks EC2's query protocol is passed on to [`crate::ec2`]: clients are given one endpoint for both.
 
 use serde::Deserialize;
 use serde_json::json;
 use ssh_key::public::KeyData;
 
+use crate::ec2::Ec2;
 use crate::http::{Request, Response};
 use crate::imds::Imds;
-use crate::options::Options;
+use crate::options::{Credentials, Options};
+use crate::sigv4::{self, SignatureError};
 
 /// The operation, as `X-Amz-Target` names it.
 pub const TARGET: &str = "AWSEC2InstanceConnectService.SendSSHPublicKey";
 /// The content type of requests and answers.
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+/// The service's name in signatures.
+pub const SIGNING_NAME: &str = "ec2-instance-connect";
 
 /// An error in the service's own terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub enum ServiceError {
     InstanceNotFound,
     /// No such operation.
     UnknownOperation,
+    /// The request is not signed by somebody the service knows.
+    Authentication(SignatureError),
 }
 
 impl ServiceError {
@@ -34,14 +41,16 @@ impl ServiceError {
             Self::InvalidArgs(_) => "InvalidArgsException",
             Self::InstanceNotFound => "EC2InstanceNotFoundException",
             Self::UnknownOperation => "UnknownOperationException",
+            Self::Authentication(error) => error.exception(),
         }
     }
 
-    fn message(&self) -> &str {
+    fn message(&self) -> String {
         match self {
-            Self::Serialization(message) | Self::InvalidArgs(message) => message,
-            Self::InstanceNotFound => "Instance not found",
-            Self::UnknownOperation => "The operation is not known",
+            Self::Serialization(message) | Self::InvalidArgs(message) => message.clone(),
+            Self::InstanceNotFound => "Instance not found".to_owned(),
+            Self::UnknownOperation => "The operation is not known".to_owned(),
+            Self::Authentication(error) => error.to_string(),
         }
     }
 }
@@ -69,21 +78,30 @@ struct SendSshPublicKey {
 #[derive(Debug)]
 pub struct Service {
     instance_id: String,
+    region: String,
     zone: String,
     caller: String,
+    credentials: Option<Credentials>,
+    ec2: Ec2,
 }
 
 impl Service {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             instance_id: options.instance_id.clone(),
+            region: options.region.clone(),
             zone: options.zone.clone(),
             caller: options.caller.clone(),
+            credentials: options.credentials.clone(),
+            ec2: Ec2::new(options),
         }
     }
 
     /// Answers a request; a key that is accepted appears in that IMDS.
     pub(crate) fn answer(&self, request: &Request, imds: &mut Imds) -> Response {
+        if Ec2::is_for(request) {
+            return self.ec2.answer(request);
+        }
         let request_id = request_id();
         let (status, body) = match self.send_ssh_public_key(request, &request_id, imds) {
             Ok(()) => (200, json!({ "RequestId": request_id, "Success": true })),
@@ -117,8 +135,12 @@ impl Service {
         Ok(())
     }
 
-    /// Who signed the request. Signatures are not looked at yet: every caller is the one of the options.
-    fn authenticate(&self, _request: &Request) -> Result<Principal, ServiceError> {
+    /// Who signed the request; anybody may call where the emulator was started without credentials.
+    fn authenticate(&self, request: &Request) -> Result<Principal, ServiceError> {
+        if let Some(credentials) = &self.credentials {
+            sigv4::verify(request, credentials, &self.region, SIGNING_NAME, crate::now())
+                .map_err(ServiceError::Authentication)?;
+        }
         Ok(Principal {
             arn: self.caller.clone(),
         })
@@ -135,6 +157,9 @@ impl Service {
         if !is_accepted_key(&input.ssh_public_key) {
             return invalid("SSHPublicKey is not a valid RSA or ED25519 public key");
         }
+        if input.availability_zone.as_deref().is_some_and(|zone| !is_zone(zone)) {
+            return invalid("AvailabilityZone is not valid");
+        }
         if input.instance_id != self.instance_id {
             return Err(ServiceError::InstanceNotFound);
         }
@@ -147,11 +172,17 @@ impl Service {
 }
 
 /// `^i-[a-f0-9]+$`, 10 to 32 characters.
-fn is_instance_id(id: &str) -> bool {
+pub(crate) fn is_instance_id(id: &str) -> bool {
     let Some(digits) = id.strip_prefix("i-") else {
         return false;
     };
     (10..=32).contains(&id.len()) && digits.bytes().all(|b| matches!(b, b'a'..=b'f' | b'0'..=b'9'))
+}
+
+/// 6 to 32 characters of a zone's name. The API's published pattern, `(\w+-){2,3}\d+\w+`, would shut out Local Zones and
+/// Wavelength (`us-west-2-lax-1a`), which the service takes.
+fn is_zone(zone: &str) -> bool {
+    (6..=32).contains(&zone.len()) && zone.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// The API's grammar: 32 characters at most, never digits alone, `$` only as the last.

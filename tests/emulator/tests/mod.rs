@@ -1,9 +1,11 @@
 //! The emulator's own tests, and the little that they share: a raw client, a scratch folder, openssl.
 
+mod ec2;
 mod fault;
 mod imds;
 mod openssl;
 mod service;
+mod sigv4;
 
 use std::fs;
 use std::io::{Read as _, Write as _};

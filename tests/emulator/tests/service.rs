@@ -7,7 +7,7 @@ use ssh_key::public::RsaPublicKey;
 use super::{ED25519, Reply, emulator, get, send};
 use crate::imds::ACTIVE_KEYS;
 use crate::service::{CONTENT_TYPE, TARGET};
-use crate::{Emulator, Fault, FaultRule};
+use crate::{Emulator, Fault, FaultRule, Options};
 
 fn request(change: impl FnOnce(&mut Value)) -> String {
     let mut body = json!({
@@ -112,6 +112,8 @@ fn parameters_that_are_not_valid_are_named_so() {
         ("SSHPublicKey", &format!("{ED25519}\n{ED25519}")),
         ("SSHPublicKey", &format!("no-pty {ED25519}")),
         ("SSHPublicKey", &"A".repeat(4097)),
+        ("AvailabilityZone", "a"),
+        ("AvailabilityZone", "us-west-2a/.."),
     ] {
         let reply = call(&emulator, &request(|body| body[member] = json!(value)));
         assert_eq!(exception(&reply), "InvalidArgsException", "{member} {value}");
@@ -149,6 +151,24 @@ fn another_instance_or_zone_is_not_found() {
     ] {
         let reply = call(&emulator, &request(|body| body[member] = json!(value)));
         assert_eq!(exception(&reply), "EC2InstanceNotFoundException", "{member}");
+    }
+}
+
+#[test]
+fn zones_of_every_kind_are_taken() {
+    for zone in [
+        "us-west-2a",
+        "us-west-2-lax-1a",
+        "us-east-1-wl1-bos-wlz-1",
+        "us-gov-west-1b",
+    ] {
+        let emulator = Emulator::start(Options {
+            zone: zone.to_owned(),
+            ..Options::default()
+        })
+        .expect("loopback has free ports");
+        let body = request(|body| body["AvailabilityZone"] = json!(zone));
+        assert_eq!(call(&emulator, &body).status, 200, "{zone}");
     }
 }
 
