@@ -300,6 +300,7 @@ impl Site for Front {
             headers: request.headers,
             body: request.body,
             status: response.status,
+            request_id: http::header(&response.headers, "x-amzn-RequestId").map(str::to_owned),
             fault: fault.as_ref().map(Fault::name),
         };
         if let Some(observer) = &state.observer {

@@ -33,6 +33,8 @@ pub struct LoggedRequest {
     pub body: Vec<u8>,
     /// The status of the proper answer, whatever a fault made of it.
     pub status: u16,
+    /// The id that the service answered with.
+    pub request_id: Option<String>,
     /// The name of the fault that spoiled the answer.
     pub fault: Option<&'static str>,
 }
@@ -74,6 +76,9 @@ impl fmt::Display for LoggedRequest {
         )?;
         if let Some(operation) = self.operation() {
             write!(f, " {}", operation.escape_debug())?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " ({id})")?;
         }
         match self.fault {
             Some(fault) => write!(f, "  [fault: {fault}]"),
