@@ -1,0 +1,143 @@
+//! What it costs: a login in milliseconds, and the one second that an IMDS which hangs may take.
+
+use std::time::Duration;
+
+use emulator::Fault;
+
+use crate::child::{Outcome, run};
+use crate::key::KeyPair;
+use crate::machine::PROGRAM;
+use crate::namespaces::{IPV4, IPV6, drop_what_is_sent_to};
+use crate::ssh::{PATIENCE, Ssh, at_home};
+use crate::world::{Setup, USER, World, in_a_world};
+
+/// How many logins of each kind are measured.
+const LOGINS: usize = 21;
+
+/// The rule: an IMDS that never answers costs one second a call.
+const RULE: Duration = Duration::from_secs(1);
+/// What starting processes on a busy machine may add to it.
+const SLACK: Duration = Duration::from_millis(600);
+/// sshd hides how long it looked for a key: it answers an offer only after some 5 to 9 ms, doubled until that is longer
+/// than the look took (OpenSSH auth2.c, `ensure_minimum_time_since`). A second of ours is up to two of the login's.
+const ROUNDED_UP: u32 = 2;
+
+fn alone() -> Setup {
+    Setup {
+        alone: true,
+        ..Setup::default()
+    }
+}
+
+/// The quickest of three, as whatever else a machine does only ever adds.
+fn quickest(world: &World, keys: &[&KeyPair]) -> Duration {
+    let times = std::iter::repeat_with(|| in_with(world, keys).duration).take(3);
+    times.min().unwrap_or_default()
+}
+
+fn in_with(world: &World, keys: &[&KeyPair]) -> Outcome {
+    world.emulator.clear_requests();
+    let ssh = keys.iter().fold(Ssh::to(USER), |ssh, key| ssh.with(key));
+    let login = ssh.run();
+    assert_eq!(login.success().trim(), USER);
+    login
+}
+
+/// The program by itself, as sshd starts it, against an IMDS that does not answer; the quickest of three.
+fn call(world: &World, key: &KeyPair) -> Duration {
+    let calls = std::iter::repeat_with(|| {
+        let outcome = run(at_home(PROGRAM).args([USER, &key.fingerprint()]), PATIENCE);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+        assert!(outcome.stderr.contains("IMDS did not answer"), "{outcome:?}");
+        outcome.duration
+    });
+    let quickest = calls.take(3).min().unwrap_or_default();
+    world.assert_logged("IMDS did not answer");
+    quickest
+}
+
+#[test]
+fn an_ordinary_login_waits_for_no_imds_that_hangs() {
+    in_a_world(alone(), |world| {
+        let (own, stranger) = (KeyPair::ed25519(), KeyPair::ed25519());
+        world.authorize(USER, &own);
+        let usual = quickest(world, &[&own]);
+        world.emulator.fault("/", Fault::Hang);
+        let call = call(world, &own);
+        assert!(call > RULE - SLACK && call < RULE + SLACK, "{call:?}");
+        // sshd looks into authorized_keys first, and does not ask for a key that it finds there.
+        let hanging = quickest(world, &[&own]);
+        assert_eq!(world.emulator.imds_paths(), [""; 0]);
+        assert!(hanging < usual + SLACK, "{usual:?} {hanging:?}");
+        // For each other key that is offered before it, sshd asks once.
+        let behind_another = quickest(world, &[&stranger, &own]);
+        assert!(!world.emulator.imds_paths().is_empty());
+        let cost = behind_another.saturating_sub(usual);
+        assert!(
+            cost > RULE - SLACK && cost < RULE * ROUNDED_UP + SLACK,
+            "{usual:?} {behind_another:?}"
+        );
+        world.assert_logged("failed, status 1");
+        println!(
+            "IMDS hangs: a call of the program {} ms; a login by authorized_keys {} ms, as ever ({} ms), and {} ms behind \
+             a key that is not in there",
+            call.as_millis(),
+            hanging.as_millis(),
+            usual.as_millis(),
+            behind_another.as_millis()
+        );
+    });
+}
+
+#[test]
+fn an_ordinary_login_waits_no_longer_for_an_imds_that_is_not_there_at_all() {
+    in_a_world(alone(), |world| {
+        let (own, stranger) = (KeyPair::ed25519(), KeyPair::ed25519());
+        world.authorize(USER, &own);
+        let usual = quickest(world, &[&own]);
+        drop_what_is_sent_to(&[IPV4[0], IPV6[0]]);
+        let call = call(world, &own);
+        assert!(call > RULE - SLACK && call < RULE + SLACK, "{call:?}");
+        let behind_another = quickest(world, &[&stranger, &own]);
+        assert_eq!(world.emulator.imds_paths(), [""; 0]);
+        let cost = behind_another.saturating_sub(usual);
+        assert!(cost < RULE * ROUNDED_UP + SLACK, "{usual:?} {behind_another:?}");
+        println!(
+            "no IMDS at all: a call of the program {} ms, a login behind another key {} ms ({} ms otherwise)",
+            call.as_millis(),
+            behind_another.as_millis(),
+            usual.as_millis()
+        );
+    });
+}
+
+#[test]
+fn the_median_login_is_measured_beside_a_plain_authorized_keys_file() {
+    in_a_world(alone(), |world| {
+        let (own, pushed) = (KeyPair::ed25519(), KeyPair::ed25519());
+        world.authorize(USER, &own);
+        let mut plain = Vec::new();
+        let mut ours = Vec::new();
+        // In turns, so that whatever else the machine does falls on both.
+        for _ in 0..LOGINS {
+            plain.push(in_with(world, &[&own]).duration);
+            assert_eq!(world.emulator.imds_paths(), [""; 0]);
+            let request = world.push(USER, &pushed);
+            let login = in_with(world, &[&pushed]);
+            world.assert_trail(USER, &pushed.fingerprint(), &request);
+            ours.push(login.duration);
+            world.emulator.with_imds(|imds| imds.unpublish(USER));
+        }
+        let [plain, ours] = [&mut plain, &mut ours].map(|times| median(times).as_secs_f64() * 1000.0);
+        println!(
+            "median login of {LOGINS}: authorized_keys file {plain:.1} ms, EC2 Instance Connect {ours:.1} ms \
+             ({:+.1} ms)",
+            ours - plain
+        );
+    });
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}

@@ -1,0 +1,63 @@
+//! OpenSSH's own sshd, with the two lines that make it ask the program.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::child::{Daemon, run};
+use crate::machine::{PROGRAM, RUNS_AS};
+use crate::namespaces::SCRATCH;
+
+/// The two lines of the README.
+pub(crate) fn hook() -> String {
+    format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {RUNS_AS}\n")
+}
+
+/// The key that it shows itself with.
+pub(crate) fn host_key() -> PathBuf {
+    Path::new(SCRATCH).join("host_key")
+}
+
+/// Makes the host's key, as a fresh machine does; its public half.
+pub(crate) fn make_host_key() -> String {
+    let mut keygen = Command::new("ssh-keygen");
+    keygen
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(host_key());
+    run(&mut keygen, Duration::from_secs(20)).success();
+    let line = fs::read_to_string(host_key().with_extension("pub")).expect("ssh-keygen wrote it");
+    line.trim_end().to_owned()
+}
+
+/// Starts sshd with these settings before its others (the first one counts). It listens when its log says so.
+pub(crate) fn start(settings: &str) -> Daemon {
+    let folder = Path::new("/run/sshd");
+    fs::create_dir(folder).expect("/run is ours");
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("it is ours");
+    let mut config = format!(
+        "{settings}\n{}HostKey {}\nPidFile none\nLogLevel VERBOSE\nUsePAM no\nUseDNS no\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 200\n",
+        hook(),
+        host_key().display()
+    );
+    // OpenSSH 9.8 and later put clients that fail on hold; all clients here have one address.
+    if understands("PerSourcePenalties=no") {
+        config.push_str("PerSourcePenalties no\n");
+    }
+    let file = Path::new(SCRATCH).join("sshd_config");
+    fs::write(&file, config).expect("the folder is ours");
+    let file = file.to_str().expect("the path is text");
+    Daemon::start(
+        &["/usr/sbin/sshd", "-D", "-f", file],
+        &Path::new(SCRATCH).join("sshd.output"),
+    )
+}
+
+fn understands(setting: &str) -> bool {
+    let mut sshd = Command::new("/usr/sbin/sshd");
+    sshd.args(["-t", "-f", "/dev/null", "-o", setting, "-h"])
+        .arg(host_key());
+    run(&mut sshd, Duration::from_secs(10)).status == Some(0)
+}

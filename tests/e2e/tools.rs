@@ -1,0 +1,164 @@
+//! What the tests need of the machine: the rights, the programs, the clients in a venv, and the program under test.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use crate::child::run;
+
+/// Something that may be missing: where it lies, and the Debian package it comes in.
+pub(crate) type Tool = (&'static str, &'static str);
+
+/// What every test needs.
+const EVERYWHERE: [Tool; 5] = [
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/sbin/ip", "iproute2"),
+    ("/usr/bin/setpriv", "util-linux"),
+    (ROOTS, "ca-certificates"),
+];
+
+/// The OS's own store of roots, where Debian and Ubuntu have it.
+pub(crate) const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Says why the running test cannot run here, where it cannot; `tests/run` counts the line.
+pub(crate) fn lacking(further: &[Tool]) -> bool {
+    let why = if !nix::unistd::Uid::effective().is_root() {
+        Some("it takes root (sudo make e2e)".to_owned())
+    } else {
+        let mut tools = EVERYWHERE.iter().chain(further);
+        let missing = tools.find(|(path, _)| !Path::new(path).exists());
+        missing.map(|(path, package)| format!("no {path} (package {package})"))
+    };
+    if let Some(why) = &why {
+        skipped(why);
+    }
+    why.is_some()
+}
+
+/// Says that the running test is skipped, and why.
+pub(crate) fn skipped(why: &str) {
+    let test = thread::current();
+    println!("SKIPPED: e2e {}, {why}", test.name().unwrap_or("a test"));
+}
+
+/// The folder that cargo builds into: what takes long to make is kept there from run to run.
+pub(crate) fn target() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own path");
+    // <target>/<profile>/deps/e2e-<hash>
+    let target = test.ancestors().nth(3);
+    target.expect("tests lie in the target folder").to_owned()
+}
+
+/// This repository.
+pub(crate) fn repository() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("the tests are a folder of the repository")
+}
+
+/// The program under test: `EIC_PROGRAM`, or built here once, as it ships.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match env::var_os("EIC_PROGRAM") {
+        Some(path) => path.into(),
+        None => {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo
+                .args([
+                    "build",
+                    "--release",
+                    "--locked",
+                    "-p",
+                    "ec2-instance-connect",
+                    "--target-dir",
+                ])
+                .arg(target())
+                .current_dir(repository());
+            // What cargo tells this test of its own package would make it build ring anew.
+            for (name, _) in env::vars_os() {
+                let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+                if name
+                    .to_str()
+                    .is_some_and(|name| of_this_package.iter().any(|start| name.starts_with(start)))
+                {
+                    cargo.env_remove(name);
+                }
+            }
+            // Link-time optimisation takes its time on a small machine.
+            run(&mut cargo, Duration::from_secs(1200)).success();
+            target().join("release/eic_run_authorized_keys")
+        }
+    })
+}
+
+/// The folder of the AWS CLI's and mssh's programs, in a venv that is made here once and kept. Where that cannot be made,
+/// the running test is skipped.
+pub(crate) fn clients() -> Option<&'static Path> {
+    static CLIENTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match CLIENTS.get_or_init(make_venv) {
+        Ok(folder) => Some(folder),
+        Err(why) => {
+            skipped(why);
+            None
+        }
+    }
+}
+
+fn make_venv() -> Result<PathBuf, String> {
+    let wanted = repository().join("tests/e2e/requirements.txt");
+    let venv = target().join("e2e/clients");
+    let programs = venv.join("bin");
+    let made_from = venv.join("requirements.txt");
+    let read = |path: &Path| fs::read(path).ok();
+    if read(&wanted).is_some() && read(&wanted) == read(&made_from) {
+        return Ok(programs);
+    }
+    let python = ["/usr/bin/python3", "python3"];
+    let python = python.into_iter().find(|python| {
+        let mut check = Command::new(python);
+        check
+            .args(["-c", "import ensurepip, venv"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    });
+    let python = python.ok_or("no Python that can make a venv (package python3-venv)")?;
+    fs::create_dir_all(&venv).expect("the target folder is ours");
+    let make = [
+        python.as_ref(),
+        "-m".as_ref(),
+        "venv".as_ref(),
+        "--clear".as_ref(),
+        venv.as_os_str(),
+    ];
+    let install = [
+        programs.join("pip").into_os_string(),
+        "install".into(),
+        "--quiet".into(),
+        "--disable-pip-version-check".into(),
+        "-r".into(),
+        wanted.clone().into_os_string(),
+    ];
+    step(&make)?;
+    step(&install.each_ref().map(|word| word.as_os_str()))?;
+    // Last, so that a venv which was only begun is made anew.
+    fs::copy(&wanted, &made_from).expect("the target folder is ours");
+    Ok(programs)
+}
+
+fn step(words: &[&OsStr]) -> Result<(), String> {
+    let outcome = run(Command::new(words[0]).args(&words[1..]), Duration::from_secs(300));
+    match outcome.status {
+        Some(0) => Ok(()),
+        _ => {
+            let last = outcome.stderr.lines().last().unwrap_or_default();
+            Err(format!(
+                "the clients could not be installed from PyPI: {last} (packages python3-venv)"
+            ))
+        }
+    }
+}
