@@ -7,10 +7,10 @@ DESTDIR ?=
 # Where the program lands; sshd needs it, and every folder above it, owned by root and writable by nobody else.
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
 
-.PHONY: help demo test lint build bench mutate deny emulator install clean
+.PHONY: help demo test e2e lint build bench mutate deny emulator install clean
 
 help: ## What can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
@@ -18,6 +18,10 @@ demo: ## Push a key, see it verified, and see three others refused (no root, no 
 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
 	@CARGO='$(CARGO)' tests/run
+
+e2e: build ## The whole login with real sshd, ssh, AWS CLI and mssh, in namespaces of its own (root)
+	@tests/e2e/install
+	$(CARGO) test --locked --package ec2-instance-connect-tests --test e2e -- --show-output
 
 lint: ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check

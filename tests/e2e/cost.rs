@@ -79,7 +79,7 @@ fn an_ordinary_login_waits_for_no_imds_that_hangs() {
         );
         world.assert_logged("failed, status 1");
         println!(
-            "IMDS hangs: a call of the program {} ms; a login by authorized_keys {} ms, as ever ({} ms), and {} ms behind \
+            "MEASURED: IMDS hangs: a call of the program {} ms; a login by authorized_keys {} ms, as ever ({} ms), and {} ms behind \
              a key that is not in there",
             call.as_millis(),
             hanging.as_millis(),
@@ -103,7 +103,7 @@ fn an_ordinary_login_waits_no_longer_for_an_imds_that_is_not_there_at_all() {
         let cost = behind_another.saturating_sub(usual);
         assert!(cost < RULE * ROUNDED_UP + SLACK, "{usual:?} {behind_another:?}");
         println!(
-            "no IMDS at all: a call of the program {} ms, a login behind another key {} ms ({} ms otherwise)",
+            "MEASURED: no IMDS at all: a call of the program {} ms, a login behind another key {} ms ({} ms otherwise)",
             call.as_millis(),
             behind_another.as_millis(),
             usual.as_millis()
@@ -130,7 +130,7 @@ fn the_median_login_is_measured_beside_a_plain_authorized_keys_file() {
         }
         let [plain, ours] = [&mut plain, &mut ours].map(|times| median(times).as_secs_f64() * 1000.0);
         println!(
-            "median login of {LOGINS}: authorized_keys file {plain:.1} ms, EC2 Instance Connect {ours:.1} ms \
+            "MEASURED: median login of {LOGINS}: authorized_keys file {plain:.1} ms, EC2 Instance Connect {ours:.1} ms \
              ({:+.1} ms)",
             ours - plain
         );
