@@ -13,12 +13,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::built::target;
 use crate::child::{Daemon, Outcome, run, wait_for};
 use crate::dev_log::LogLine;
 use crate::machine::{HOMES, become_instance, make_homes};
 use crate::namespaces::{SCRATCH, overlay};
 use crate::ssh::HOST;
-use crate::tools::{Tool, skipped, target};
+use crate::tools::{Tool, skipped};
 use crate::{sshd, world};
 
 /// What it takes.

@@ -6,6 +6,8 @@
 
 mod audit;
 mod aws;
+#[path = "../support/built.rs"]
+mod built;
 mod child;
 mod container;
 mod cost;

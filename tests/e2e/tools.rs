@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use crate::built::{self, Profile, target};
 use crate::child::run;
 
 /// Something that may be missing: where it lies, and the Debian package it comes in.
@@ -47,53 +48,15 @@ pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: e2e {}, {why}", test.name().unwrap_or("a test"));
 }
 
-/// The folder that cargo builds into: what takes long to make is kept there from run to run.
-pub(crate) fn target() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own path");
-    // <target>/<profile>/deps/e2e-<hash>
-    let target = test.ancestors().nth(3);
-    target.expect("tests lie in the target folder").to_owned()
-}
-
 /// This repository.
 pub(crate) fn repository() -> &'static Path {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("the tests are a folder of the repository")
 }
 
-/// The program under test: `EIC_PROGRAM`, or built here once, as it ships.
+/// The program under test, as it ships.
 pub(crate) fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match env::var_os("EIC_PROGRAM") {
-        Some(path) => path.into(),
-        None => {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo
-                .args([
-                    "build",
-                    "--release",
-                    "--locked",
-                    "-p",
-                    "ec2-instance-connect",
-                    "--target-dir",
-                ])
-                .arg(target())
-                .current_dir(repository());
-            // What cargo tells this test of its own package would make it build ring anew.
-            for (name, _) in env::vars_os() {
-                let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
-                if name
-                    .to_str()
-                    .is_some_and(|name| of_this_package.iter().any(|start| name.starts_with(start)))
-                {
-                    cargo.env_remove(name);
-                }
-            }
-            // Link-time optimisation takes its time on a small machine.
-            run(&mut cargo, Duration::from_secs(1200)).success();
-            target().join("release/eic_run_authorized_keys")
-        }
-    })
+    built::program(Profile::Release)
 }
 
 /// The folder of the AWS CLI's and mssh's programs, in a venv that is made here once and kept. Where that cannot be made,

@@ -167,6 +167,7 @@ struct Scratch {
 impl Scratch {
     /// Brings the copy up to date; what has not changed keeps its time, so that it is not built again.
     fn lay(&self, project: &Path) -> io::Result<()> {
+        fs::create_dir_all(&self.tree)?;
         for name in ["Cargo.toml", "Cargo.lock", "agent", "tests"] {
             copy_changed(&project.join(name), &self.tree.join(name))?;
         }

@@ -1,6 +1,5 @@
 //! Runs the built program as sshd does: hardly any environment, a user and a fingerprint, pipes for its output.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -16,6 +15,7 @@ use emulator::instance::InstanceFiles;
 use emulator::{Emulator, Options};
 use tempfile::TempDir;
 
+use crate::built::{self, Profile};
 use crate::surroundings::{TIME, have, skipped};
 
 /// The user that most tests log in as.
@@ -33,13 +33,9 @@ pub(crate) const HOSTILE_KIB: u64 = 16 * 1024;
 /// When a program that does not end is ended: well beyond every deadline that is tested.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program under test: `EIC_PROGRAM`, or built here once, in the profile of these tests.
+/// The program under test.
 pub(crate) fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match env::var_os("EIC_PROGRAM") {
-        Some(path) => path.into(),
-        None => build(),
-    })
+    built::program(Profile::OfTheTests)
 }
 
 /// Whether the program was built as it ships: only then are the tighter bounds on its memory asserted.
@@ -47,35 +43,6 @@ pub(crate) fn is_release() -> bool {
     program()
         .parent()
         .is_some_and(|folder| folder.file_name() == Some(OsStr::new("release")))
-}
-
-fn build() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own path");
-    // <target>/<profile>/deps/program-<hash>
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("tests lie in the target folder")
-        .to_owned();
-    let target = profile.parent().expect("a profile lies in the target folder");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "-p",
-            "ec2-instance-connect",
-            "--bin",
-            "eic_run_authorized_keys",
-        ])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile.file_name() == Some(OsStr::new("release")) {
-        cargo.arg("--release");
-    }
-    let built = cargo.output().expect("cargo starts");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    profile.join("eic_run_authorized_keys")
 }
 
 /// An emulated instance: an IMDS, and the files that stand for the machine's own.

@@ -2,6 +2,8 @@
 
 mod audit_log;
 mod blocking;
+#[path = "../support/built.rs"]
+mod built;
 mod control_characters;
 mod defaults;
 mod environment;
