@@ -26,8 +26,13 @@ fn temporary() -> PathBuf {
 }
 
 fn command(world: &World, venv: &Path, arguments: &[&str]) -> Command {
-    let mut command = client(world, venv, "sh", true);
-    command.env("TMPDIR", temporary()).arg(script()).args(arguments);
+    // A shell cannot trap a signal that is ignored when it starts, as SIGINT is for what runs in the background.
+    let mut command = client(world, venv, "env", true);
+    command
+        .env("TMPDIR", temporary())
+        .args(["--default-signal", "sh"])
+        .arg(script())
+        .args(arguments);
     command
 }
 

@@ -178,7 +178,13 @@ impl Scratch {
     fn green(&self, target: Target) -> io::Result<Vec<String>> {
         let said = self.cargo(target, &["--no-fail-fast"])?.1;
         let passed = |line: &str| Some(line.strip_prefix("test ")?.strip_suffix(" ... ok")?.to_owned());
-        Ok(said.lines().filter_map(passed).collect())
+        let green: Vec<String> = said.lines().filter_map(passed).collect();
+        if green.is_empty() {
+            return Err(io::Error::other(format!(
+                "nothing passes with every check in place:\n{said}"
+            )));
+        }
+        Ok(green)
     }
 
     fn try_out(&self, mutation: &Mutation) -> io::Result<Verdict> {
@@ -210,10 +216,8 @@ impl Scratch {
             // Unused code is what taking a check out leaves.
             .env("RUSTFLAGS", "-Awarnings")
             .output()?;
-        Ok((
-            output.status.success(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-        ))
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
     }
 }
 
