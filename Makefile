@@ -36,7 +36,7 @@ bench: build ## What a call costs, beside curl, in one run
 
 mutate: ## Take each refusing check out, one at a time, and see the tests go red (half an hour)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect-tests --bin mutate
-	@$(TARGET)/debug/mutate
+	@CARGO='$(CARGO)' $(TARGET)/debug/mutate
 
 deny: ## Licences, bans and sources of every dependency (cargo install --locked cargo-deny)
 	$(CARGO) deny --locked check licenses bans sources

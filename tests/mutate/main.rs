@@ -207,7 +207,7 @@ impl Scratch {
 
     /// Runs `cargo test` on a target; whether it succeeded, and what it said.
     fn cargo(&self, target: Target, arguments: &[&str]) -> io::Result<(bool, String)> {
-        let output = Command::new(env!("CARGO"))
+        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "--locked"])
             .args(target.arguments())
             .args(arguments)

@@ -43,7 +43,7 @@ fn build(profile: Profile) -> PathBuf {
         Profile::OfTheTests => above(2),
         Profile::Release => target().join("release"),
     };
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--locked", "--package", "ec2-instance-connect"])
         .args(["--bin", "eic_run_authorized_keys", "--target-dir"])
