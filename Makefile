@@ -44,8 +44,10 @@ deny: ## Licences, bans and sources of every dependency (cargo install --locked 
 emulator: ## A fake IMDS and service to try things with by hand
 	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
-install: build ## The program into DESTDIR, under PREFIX
+install: build ## The programs into DESTDIR, under PREFIX
 	install -D -m 0755 '$(TARGET)'/release/eic_run_authorized_keys '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
+	install -D -m 0755 '$(TARGET)'/release/ec2-instance-connect '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
+	install -D -m 0644 packaging/man/ec2-instance-connect.8 '$(DESTDIR)$(PREFIX)/share/man/man8/ec2-instance-connect.8'
 
 clean:
 	$(CARGO) clean

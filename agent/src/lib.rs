@@ -35,6 +35,7 @@
     )
 )]
 
+pub mod admin;
 mod authorize;
 pub mod host;
 mod options;

@@ -7,7 +7,7 @@ pub mod imds;
 mod imds_error;
 pub mod machine;
 pub mod output;
-mod read;
+pub(crate) mod read;
 pub mod trust_store;
 
 pub use imds_error::ImdsError;

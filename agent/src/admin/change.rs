@@ -1,0 +1,170 @@
+//! Changes made to files, undone, and brought to the running sshd.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::hook::sshd_config::Files;
+use super::options;
+use super::setup::{Changes, MARKERS, Setup};
+use super::verdict::Verdict;
+use super::world::disk::Disk;
+use super::world::scratch::Scratch;
+use super::world::sshd::{Refused, Sshd};
+use super::world::systemd::Systemd;
+
+/// What was there before, to be put back.
+pub(super) struct Undo(Vec<(PathBuf, Option<Vec<u8>>)>);
+
+/// Makes the changes; at the first that fails, all of them are undone.
+///
+/// Each file has a command together with its user or neither, so sshd can start wherever this is interrupted.
+pub(super) fn make(disk: &Disk, changes: &Changes) -> Result<Undo, Verdict> {
+    let mut undo = Undo(Vec::new());
+    for (path, change) in changes {
+        let before = disk.read(path).ok();
+        let made = match change {
+            Some(bytes) => write(disk, path, bytes),
+            None => disk.remove(path),
+        };
+        match made {
+            Ok(()) => undo.0.push((path.clone(), before)),
+            Err(error) => {
+                undo.now(disk);
+                return Err(cannot(path, error));
+            }
+        }
+    }
+    Ok(undo)
+}
+
+impl Undo {
+    /// Puts everything back.
+    pub(super) fn now(self, disk: &Disk) {
+        for (path, before) in self.0.into_iter().rev() {
+            let _ = match before {
+                Some(bytes) => write(disk, &path, &bytes),
+                None => disk.remove(&path),
+            };
+        }
+    }
+}
+
+fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mode = match path.parent() {
+        Some(folder) if folder.starts_with("/etc/ssh") => disk.mode_in(folder, Path::new("/etc/ssh/sshd_config")),
+        _ => 0o644,
+    };
+    disk.write(path, bytes, mode)
+}
+
+fn cannot(path: &Path, error: io::Error) -> Verdict {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Verdict::ReadOnly(path),
+        _ => Verdict::Write { path, error },
+    }
+}
+
+/// The markers in [`MARKERS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// An image's builder: never enable here.
+    NoEnable,
+    /// An admin has disabled.
+    Disabled,
+    /// What was laid, one path a line.
+    Hooked,
+}
+
+impl Marker {
+    fn path(self) -> PathBuf {
+        Path::new(MARKERS).join(match self {
+            Self::NoEnable => "no-enable",
+            Self::Disabled => "disabled",
+            Self::Hooked => "hooked",
+        })
+    }
+
+    pub(super) fn is_set(self, disk: &Disk) -> bool {
+        disk.exists(&self.path())
+    }
+
+    /// The paths that it lists.
+    pub(super) fn paths(self, disk: &Disk) -> Vec<PathBuf> {
+        let text = disk.read(&self.path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines()
+            .filter(|line| line.starts_with('/'))
+            .map(PathBuf::from)
+            .collect()
+    }
+
+    pub(super) fn set(self, disk: &Disk, text: &str) -> Result<(), Verdict> {
+        let path = self.path();
+        if disk.read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            return Ok(());
+        }
+        disk.write(&path, text.as_bytes(), 0o644)
+            .map_err(|error| cannot(&path, error))
+    }
+
+    pub(super) fn clear(self, disk: &Disk) {
+        let _ = disk.remove(&self.path());
+        disk.remove_empty_folder(Path::new(MARKERS));
+    }
+}
+
+/// Brings what was changed to the running sshd, as gently as that goes; what is to be said of it.
+pub(super) fn take_effect(
+    setup: &Setup<'_>,
+    sshd: Option<&Sshd<'_>>,
+    scratch: &Scratch,
+    options: &options::Change,
+    unit_changed: bool,
+) -> Vec<String> {
+    let Some(systemd) = Systemd::find(setup.disk, scratch.on_host()) else {
+        return Vec::new();
+    };
+    if options.no_reload {
+        let more = if unit_changed {
+            "`systemctl daemon-reload` and a restart"
+        } else {
+            "a reload"
+        };
+        return vec![format!(
+            "As asked, the running sshd was left alone: {more} brings it about."
+        )];
+    }
+    if unit_changed && let Err(error) = systemd.ask(&["daemon-reload"]) {
+        return vec![format!(
+            "systemctl daemon-reload failed ({error}): it takes effect at the next start of ssh."
+        )];
+    }
+    let Some(unit) = setup.units.iter().find(|unit| systemd.is_active(&unit.name)) else {
+        // Stopped, or idle behind a socket: the next sshd reads the files anyway.
+        return Vec::new();
+    };
+    // A HUP with a bad file ends sshd.
+    if let Some(Err(Refused(words))) = sshd.map(|sshd| sshd.test(&setup.main, &[])) {
+        return vec![format!("sshd was not reloaded, as it would not start again: {words}.")];
+    }
+    let name = unit.name.as_str();
+    // A HUP makes an sshd that a socket started bind the port anew, which systemd holds: it ends.
+    let socket = name.replace(".service", ".socket");
+    let carries = systemd
+        .listener(name)
+        .is_some_and(|listener| listener.command_line.contains("AuthorizedKeysCommand"));
+    let done = if !unit_changed && !carries && !systemd.is_active(&socket) {
+        systemd.ask(&["reload", name])
+    } else if unit.spares_connections {
+        systemd.ask(&["try-restart", name])
+    } else {
+        return vec!["It takes effect at the next restart of ssh, which would end open connections here.".to_owned()];
+    };
+    match done {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!(
+            "{name} could not be reloaded: {error}. It takes effect at its next start."
+        )],
+    }
+}

@@ -1,0 +1,128 @@
+//! The reader, line by line; `tests/hook` asks the real sshd the same.
+
+use super::*;
+
+struct Tree(BTreeMap<PathBuf, &'static str>);
+
+impl Files for Tree {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let text = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(text.as_bytes().to_vec())
+    }
+    fn names(&self, folder: &Path) -> Vec<String> {
+        let in_folder = self.0.keys().filter(|path| path.parent() == Some(folder));
+        in_folder
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect()
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+}
+
+const MAIN: &str = "/etc/ssh/sshd_config";
+
+fn read(files: &[(&str, &'static str)]) -> SshdConfig {
+    let tree = Tree(files.iter().map(|(path, text)| (PathBuf::from(path), *text)).collect());
+    SshdConfig::read(&tree, Path::new(MAIN), &[])
+}
+
+/// Command and user for everyone, with their lines.
+fn everyone(config: &SshdConfig) -> (Option<String>, Option<String>) {
+    let pair = config.effective(Who::Everyone).unwrap();
+    let told = |setting: Option<&Setting>| setting.map(|s| format!("{} at {}", s.value, s.place));
+    (told(pair.command), told(pair.user))
+}
+
+#[test]
+fn the_first_value_wins_and_command_and_user_resolve_separately() {
+    let config = read(&[
+        (
+            MAIN,
+            "Include sshd_config.d/*.conf\nauthorizedkeyscommand /b\nAuthorizedKeysCommandUser=b\n",
+        ),
+        ("/etc/ssh/sshd_config.d/20-x.conf", "AuthorizedKeysCommand /late\n"),
+        (
+            "/etc/ssh/sshd_config.d/10-x.conf",
+            "# first\n\nAuthorizedKeysCommand /a %u # not a comment\n",
+        ),
+        ("/etc/ssh/sshd_config.d/05-x.conf.bak", "AuthorizedKeysCommand /never\n"),
+    ]);
+    assert_eq!(
+        everyone(&config),
+        (
+            Some("/a %u # not a comment at /etc/ssh/sshd_config.d/10-x.conf:3".to_owned()),
+            Some("b at /etc/ssh/sshd_config:3".to_owned())
+        )
+    );
+    assert!(config.problems.is_empty());
+}
+
+#[test]
+fn a_match_block_goes_before_what_holds_for_everyone_and_ends_with_its_file() {
+    let config = read(&[
+        (
+            MAIN,
+            "AuthorizedKeysCommand /all\nInclude x.conf\nAuthorizedKeysCommandUser all\nMatch User b\nAuthorizedKeysCommand /b\n",
+        ),
+        (
+            "/etc/ssh/x.conf",
+            "Match User a\nAuthorizedKeysCommand /a\nAuthorizedKeysCommandUser a\n",
+        ),
+    ]);
+    let values = |who| {
+        let pair = config.effective(who).unwrap();
+        (pair.command.unwrap().value.as_str(), pair.user.unwrap().value.as_str())
+    };
+    assert_eq!(values(Who::Everyone), ("/all", "all"));
+    assert_eq!(values(Who::Block(0)), ("/a", "a"));
+    assert_eq!(values(Who::Block(1)), ("/b", "all"));
+}
+
+#[test]
+fn match_all_holds_for_everyone_and_an_include_within_a_match_does_not() {
+    let config = read(&[
+        (
+            MAIN,
+            "AuthorizedKeysCommand /x\nMatch User a\nInclude in.conf\nMatch all\nAuthorizedKeysCommand /y\n",
+        ),
+        ("/etc/ssh/in.conf", "AuthorizedKeysCommandUser in\n"),
+    ]);
+    assert_eq!(everyone(&config).0.unwrap(), "/y at /etc/ssh/sshd_config:5");
+    assert_eq!(everyone(&config).1, None);
+    assert!(!config.includes_for_everyone(Path::new("/etc/ssh/in.conf")));
+}
+
+#[test]
+fn an_include_for_everyone_is_told_by_what_it_stands_for() {
+    for (line, expected) in [
+        ("Include /etc/ssh/sshd_config.d/*.conf", true),
+        ("include sshd_config.d/*", true),
+        ("Include=\"sshd_config.d/60*.conf\"", true),
+        ("Include other.conf sshd_config.d/*.conf", true),
+        ("Include sshd_config.d/[0-5]*.conf", false),
+        ("Include sshd_config.d/*/*.conf", false),
+        ("#Include sshd_config.d/*.conf", false),
+        ("Match all\nInclude sshd_config.d/*.conf", false),
+    ] {
+        let config = read(&[(MAIN, line)]);
+        let path = Path::new("/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf");
+        assert_eq!(config.includes_for_everyone(path), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_sshd_would_not_start_with_is_a_problem() {
+    for line in [
+        "Include",
+        "Match",
+        "Match all user a",
+        "AuthorizedKeysCommand",
+        "AuthorizedKeysCommand /x",
+        "Include loop.conf",
+        "Match User",
+    ] {
+        let config = read(&[(MAIN, line), ("/etc/ssh/loop.conf", "Include loop.conf\n")]);
+        assert_eq!(config.problems.len(), 1, "{line}: {:?}", config.problems);
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line of `ec2-instance-connect`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  Done, or there was nothing to do, or something stands in the way: then nothing was changed, and why is said.
+     For status: sshd asks this program.
+  1  It could not be done, as said. What had been begun was undone.
+  2  The command line is wrong.
+  3  For status: sshd does not ask this program.";
+
+/// Makes sshd ask EC2 Instance Connect for keys, takes that away again, and tells how things are.
+#[derive(Debug, Parser)]
+#[command(name = "ec2-instance-connect", version, after_help = EXIT_STATUS, max_term_width = 100)]
+pub struct Options {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Hook the program into sshd, unless another key command is in effect or an admin said otherwise
+    Enable(Change),
+    /// Take the hook out of sshd, and leave everything else as it is
+    Disable(Change),
+    /// Tell whom sshd asks for keys, why, and whether the running sshd knows
+    Status(Status),
+}
+
+/// How to enable or disable.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Change {
+    /// Work on the system under this folder, as image builders do; nothing is reloaded then
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Leave the running sshd as it is
+    #[arg(long)]
+    pub(super) no_reload: bool,
+
+    /// For package scripts: what an admin disabled, deleted or changed stays so, and nothing here counts as an admin's word
+    #[arg(long)]
+    pub(super) package: bool,
+}
+
+/// How to tell.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Status {
+    /// Look at the system under this folder
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+
+    /// As JSON, for other programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Options {
+    /// Reads a command line, the program's own name first.
+    ///
+    /// # Errors
+    /// clap's, to be shown and to exit with: for wrong usage, and for `--help` and `--version`.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_package_scripts_and_people_say_is_understood() {
+        for line in [
+            "enable",
+            "enable --package",
+            "enable --root /mnt --dry-run --no-reload",
+            "disable --root=/mnt",
+            "status --json",
+        ] {
+            let words = ["ec2-instance-connect"]
+                .into_iter()
+                .chain(line.split(' '))
+                .map(OsString::from);
+            assert!(Options::read(words).is_ok(), "{line}");
+        }
+        for line in ["", "enable --json", "status --dry-run", "reload"] {
+            let words = ["ec2-instance-connect"]
+                .into_iter()
+                .chain(line.split_whitespace())
+                .map(OsString::from);
+            assert!(Options::read(words).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One sshd as it is set up: its units, its configuration, and the sshd to ask about them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::hook::connection::Connection;
+use super::hook::lines::{UNIT_DROP_IN, made_from};
+use super::hook::pair;
+use super::hook::shadow::{self, Changed};
+use super::hook::sshd_config::{Files, Place, Setting, SshdConfig, Who};
+use super::hook::unit::{self, Arguments, Unit};
+use super::verdict::Verdict;
+use super::world::disk::Disk;
+use super::world::scratch::Scratch;
+use super::world::sshd::{Refused, Silent, Sshd};
+
+/// Where an admin's word is kept.
+pub(super) const MARKERS: &str = "/etc/ec2-instance-connect";
+
+const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// Changes to files: the new bytes, or that the file goes.
+pub(super) type Changes = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// Which family of distributions this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Deb,
+    Other,
+}
+
+impl Family {
+    /// By os-release(5).
+    pub(super) fn of(disk: &Disk) -> Self {
+        let text = disk.read(Path::new("/etc/os-release")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("ID=").or(line.strip_prefix("ID_LIKE=")));
+        let is_deb = values
+            .flat_map(|value| value.trim_matches(['"', '\'']).split_whitespace())
+            .any(|id| matches!(id, "debian" | "ubuntu"));
+        if is_deb { Self::Deb } else { Self::Other }
+    }
+}
+
+/// How sshd is set up.
+pub(super) struct Setup<'a> {
+    pub(super) disk: &'a Disk,
+    /// The units as they are, ours among their drop-ins.
+    pub(super) units: Vec<Unit>,
+    /// The listener's arguments.
+    pub(super) arguments: Arguments,
+    /// The configuration file.
+    pub(super) main: PathBuf,
+    pub(super) config: SshdConfig,
+    /// The same, as the template reads it that a socket starts for each connection.
+    pub(super) templates: Vec<SshdConfig>,
+}
+
+impl<'a> Setup<'a> {
+    /// Reads it all, as it is or would be.
+    pub(super) fn read(disk: &'a Disk, changes: &Changes) -> Result<Self, Verdict> {
+        let files = Changed { files: disk, changes };
+        let units = unit::read(&files, &|_| false);
+        let arguments = match units.first() {
+            Some(unit) => unit.arguments().ok_or_else(|| Verdict::ExecStart(unit.name.clone()))?,
+            None => Arguments {
+                program: PathBuf::from(SSHD),
+                ..Arguments::default()
+            },
+        };
+        let main = arguments.config.clone().unwrap_or_else(|| PathBuf::from(SSHD_CONFIG));
+        if !disk.exists(&main) {
+            return Err(Verdict::NoSshd(main));
+        }
+        let read = |arguments: &Arguments, unit: Option<&Unit>| {
+            let main = arguments.config.as_deref().unwrap_or(Path::new(SSHD_CONFIG));
+            SshdConfig::read(&files, main, &options(arguments, unit))
+        };
+        let config = read(&arguments, units.first());
+        let templates = units.iter().skip(1);
+        let templates = templates
+            .filter_map(|unit| Some(read(&unit.arguments()?, Some(unit))))
+            .collect();
+        Ok(Self {
+            disk,
+            units,
+            arguments,
+            main,
+            config,
+            templates,
+        })
+    }
+
+    /// The units without what this program laid.
+    pub(super) fn units_without_ours(disk: &Disk) -> Vec<Unit> {
+        unit::read(disk, &|path| {
+            is_unit_drop_in(path) && disk.read(path).is_ok_and(|bytes| made_from(&bytes).is_some())
+        })
+    }
+
+    /// The connections to ask about.
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        let text = |path: &str| {
+            let bytes = self.disk.read(Path::new(path)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let members = pair::members(&text("/etc/passwd"), &text("/etc/group"));
+        pair::connections(&self.config, &members)
+    }
+
+    /// The sshd that the unit starts; `None` where it cannot be asked here, and then our own reader decides alone.
+    pub(super) fn sshd(&self, scratch: &'a Scratch) -> Result<Sshd<'a>, Silent> {
+        Sshd::find(
+            self.disk,
+            scratch,
+            &self.arguments.program,
+            self.arguments.when_asking.clone(),
+        )
+    }
+
+    /// Has sshd judge the configuration, and compares what it says with what was read.
+    ///
+    /// `file` is the configuration or a copy of it. Answers what is in effect for each connection.
+    pub(super) fn confirmed(&self, sshd: &Sshd<'_>, file: &Path) -> Result<Vec<InEffect>, Verdict> {
+        let broken = |Refused(words): Refused| Verdict::Broken(words);
+        sshd.test(file, &[]).map_err(broken)?;
+        let asked = self.connections().into_iter().map(|connection| {
+            let lines = sshd.in_effect(file, &[], &connection).map_err(broken)?;
+            let answer = InEffect { connection, lines };
+            self.agrees(&answer)?;
+            Ok(answer)
+        });
+        asked.collect()
+    }
+
+    fn agrees(&self, answer: &InEffect) -> Result<(), Verdict> {
+        let Some(pair) = self.config.effective(Who::One(&answer.connection)) else {
+            // A Match by what only sshd can tell: its own word is the only one.
+            return Ok(());
+        };
+        for (keyword, read) in [(COMMAND, pair.command), (USER, pair.user)] {
+            let said = answer.value(keyword);
+            if !is_same(read, said) {
+                return Err(Verdict::Disagreement {
+                    who: answer.connection.specification(),
+                    read: format!("\"{keyword} {}\"", read.map_or("none", |read| read.value.as_str())),
+                    said: format!("\"{keyword} {said}\""),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies of what was read through `changes`, for sshd to be asked about; the first one's path as it sees it.
+    pub(super) fn copy(&self, changes: &Changes, scratch: &Scratch) -> Option<PathBuf> {
+        let copies = shadow::copies(&self.config, changes, &self.main, scratch.inside())?;
+        for (path, bytes) in &copies {
+            std::fs::write(scratch.on_host().join(path.file_name()?), bytes).ok()?;
+        }
+        copies.into_iter().next().map(|(path, _)| path)
+    }
+}
+
+/// The `-o` that a unit gives sshd, with where they stand.
+fn options(arguments: &Arguments, unit: Option<&Unit>) -> Vec<(String, Place)> {
+    let Some((_, place)) = unit.and_then(|unit| unit.exec_start.as_ref()) else {
+        return Vec::new();
+    };
+    let options = arguments.options.iter();
+    options.map(|option| (option.clone(), place.clone())).collect()
+}
+
+const COMMAND: &str = "authorizedkeyscommand";
+const USER: &str = "authorizedkeyscommanduser";
+
+/// What sshd says is in effect for a connection.
+pub(super) struct InEffect {
+    pub(super) connection: Connection,
+    /// `sshd -T`'s lines, sorted, without host keys.
+    pub(super) lines: Vec<String>,
+}
+
+impl InEffect {
+    fn value(&self, keyword: &str) -> &str {
+        let values = self.lines.iter().filter_map(|line| line.split_once(' '));
+        let mut values = values.filter(|(name, _)| *name == keyword);
+        values.next().map_or("none", |(_, value)| value)
+    }
+
+    /// Whether the pair in effect is this program with its own user.
+    pub(super) fn is_ours(&self) -> bool {
+        pair::Owner::of(self.value(COMMAND)) != pair::Owner::Other && self.value(USER) == pair::USER
+    }
+
+    /// A line, other than the pair's two, that differs from what was in effect before.
+    pub(super) fn other_change<'b>(&'b self, before: &'b Self) -> Option<&'b str> {
+        let others = |its: &'b Self| its.lines.iter().filter(|line| !line.starts_with(COMMAND));
+        let (ours, theirs): (Vec<_>, Vec<_>) = (others(self).collect(), others(before).collect());
+        let new = ours.iter().find(|line| !theirs.contains(line));
+        let gone = theirs.iter().find(|line| !ours.contains(line));
+        gone.or(new).map(|line| line.as_str())
+    }
+}
+
+/// Whether sshd's word is what was read. sshds before 8.5 take a comment off a command, later ones keep it.
+fn is_same(read: Option<&Setting>, said: &str) -> bool {
+    let read = read.map_or("none", |read| read.value.trim());
+    let same_none = read.eq_ignore_ascii_case("none") && said.eq_ignore_ascii_case("none");
+    let comment = read.strip_prefix(said).map(str::trim_start);
+    same_none || comment.is_some_and(|comment| comment.is_empty() || comment.starts_with('#'))
+}
+
+/// Whether this is where this program lays a unit's drop-in.
+pub(super) fn is_unit_drop_in(path: &Path) -> bool {
+    path.starts_with("/etc/systemd/system") && path.file_name().is_some_and(|name| name == UNIT_DROP_IN)
+}
+
+/// Where a unit's drop-in is laid.
+pub(super) fn unit_drop_in_path(unit: &str) -> PathBuf {
+    Path::new("/etc/systemd/system")
+        .join(format!("{unit}.d"))
+        .join(UNIT_DROP_IN)
+}

@@ -1,0 +1,226 @@
+//! What came of a call, each outcome worded once, as a paragraph for whoever has to act on it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::hook::pair::{Contender, PROGRAM, USER};
+use super::setup::MARKERS;
+use super::world::safe_path::UnsafePath;
+use crate::verify::text::printable;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// There is no sshd_config.
+    NoSshd(PathBuf),
+    /// The image's builder decides.
+    NoEnable,
+    /// An admin has disabled it, and this is a package's script.
+    Disabled,
+    /// An admin has deleted what was laid, and this is a package's script.
+    Deleted(PathBuf),
+    /// Our file is there, but it is not what was written.
+    Changed(PathBuf),
+    /// It is hooked in already.
+    Already(String),
+    /// AWS's package has hooked its path in.
+    ByAws(String),
+    /// Somebody else's command is in effect.
+    Others(Box<Contender>),
+    /// sshd does not start with the configuration as it is.
+    Broken(String),
+    /// What the unit starts is not to be understood.
+    ExecStart(String),
+    /// sshd and our reader do not agree.
+    Disagreement { who: String, read: String, said: String },
+    /// Ours would not be the effective pair.
+    Winner(Box<Contender>),
+    /// Something else would change with it.
+    AlsoChanges { who: String, line: String },
+    /// sshd would not start with ours.
+    WouldBreak(String),
+    /// The program is not fit to be run by sshd.
+    Program(UnsafePath),
+    /// There is no place for the hook.
+    NoPlace(PathBuf),
+    /// The file system is read-only.
+    ReadOnly(PathBuf),
+    /// A file could not be written.
+    Write { path: PathBuf, error: io::Error },
+    /// There is no folder to work in.
+    Scratch(io::Error),
+    /// It was hooked in, was not in effect, and was taken out again.
+    Undone(String),
+    /// It is hooked in now.
+    Enabled(Vec<PathBuf>),
+    /// It would be hooked in.
+    WouldEnable(Vec<PathBuf>),
+    /// There is no hook.
+    NotHooked,
+    /// Lines that name the program have been changed since.
+    Edited(Vec<String>),
+    /// sshd would not start without our lines.
+    LeansOnUs(String),
+    /// It is taken out now.
+    TakenOut(Vec<PathBuf>),
+    /// It would be taken out.
+    WouldTakeOut(Vec<PathBuf>),
+}
+
+impl Verdict {
+    /// 1 where something has to be mended before this can be done.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Program(_) | Self::Write { .. } | Self::Scratch(_) | Self::Undone(_) | Self::LeansOnUs(_) => 1,
+            _ => 0,
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    printable(path.as_os_str().as_encoded_bytes())
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| name(path)).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" ({}", printable(self.line.value.as_bytes()), self.line.place)?;
+        match &self.block {
+            Some((block, file, line)) => write!(f, ", within \"Match {block}\" at {}:{line})", name(file)),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSshd(file) => write!(
+                f,
+                "There is no {}: no sshd to hook into. Nothing was changed.",
+                name(file)
+            ),
+            Self::NoEnable => write!(
+                f,
+                "{MARKERS}/no-enable is there: nothing was changed. Delete it to enable."
+            ),
+            Self::Disabled => write!(
+                f,
+                "An admin has disabled EC2 Instance Connect here ({MARKERS}/disabled): nothing was changed. \
+                 `ec2-instance-connect enable` enables it again."
+            ),
+            Self::Deleted(path) => write!(
+                f,
+                "{} was written here before and has been deleted since: that stays so, and nothing was changed. \
+                 `ec2-instance-connect enable` writes it again.",
+                name(path)
+            ),
+            Self::Changed(path) => write!(
+                f,
+                "{} is not as this program writes it: somebody has changed it, it is theirs, and nothing was changed. \
+                 Delete it and enable again to have it as it was.",
+                name(path)
+            ),
+            Self::Already(place) => write!(
+                f,
+                "sshd asks EC2 Instance Connect already ({place}): nothing was changed."
+            ),
+            Self::ByAws(place) => write!(
+                f,
+                "Hooked by AWS's package ({place}): left as it is, nothing was changed."
+            ),
+            Self::Others(contender) => {
+                let own = contender.line.value.trim();
+                if own.eq_ignore_ascii_case("none") {
+                    return write!(
+                        f,
+                        "sshd is told to ask no key command: {contender}. Somebody has decided so, and nothing was changed. \
+                         Take that line out and enable again to have EC2 Instance Connect."
+                    );
+                }
+                // sshd gives a command without arguments the user's name; a chained one gets what is written.
+                let user = if own.contains([' ', '\t']) { "" } else { " %u" };
+                write!(
+                    f,
+                    "sshd asks another key command: {contender}. It keeps its place, and nothing was changed. To have \
+                     both, have that line read\n  AuthorizedKeysCommand {PROGRAM} %u %f --chain {own}{user}\n\
+                     and keep its AuthorizedKeysCommandUser (EC2 Instance Connect works as any user); then `sshd -t` and \
+                     reload sshd. ec2-instance-connect(8) has examples."
+                )
+            }
+            Self::Broken(words) => write!(
+                f,
+                "sshd would not start with its configuration as it is: {words}. Nothing was changed. Mend that and try again."
+            ),
+            Self::ExecStart(unit) => write!(
+                f,
+                "What {unit} starts is not a plain sshd, so what sshd would do cannot be told: nothing was changed. \
+                 Add the two AuthorizedKeysCommand lines by hand; ec2-instance-connect(8) has them."
+            ),
+            Self::Disagreement { who, read, said } => write!(
+                f,
+                "For {who}, sshd's configuration reads as {read}, but sshd itself says {said}: in doubt, nothing was changed."
+            ),
+            Self::Winner(contender) => write!(
+                f,
+                "With EC2 Instance Connect hooked in, it would still not be asked as user {USER}: {contender} wins. \
+                 Nothing was changed."
+            ),
+            Self::AlsoChanges { who, line } => write!(
+                f,
+                "Hooked in, sshd would also change its mind on \"{line}\" for {who} (some releases of OpenSSH mix up \
+                 neighbouring options): nothing was changed."
+            ),
+            Self::WouldBreak(words) => write!(
+                f,
+                "sshd would not start with EC2 Instance Connect hooked in: {words}. Nothing was changed."
+            ),
+            Self::Program(error) => write!(
+                f,
+                "sshd would not run the program, or should not: {error}. Nothing was changed."
+            ),
+            Self::NoPlace(config) => write!(
+                f,
+                "{} includes no folder for everyone, and there is no unit of sshd to put options into: nothing was \
+                 changed. Add the two AuthorizedKeysCommand lines by hand; ec2-instance-connect(8) has them.",
+                name(config)
+            ),
+            Self::ReadOnly(path) => write!(
+                f,
+                "{} is on a read-only file system: nothing was changed. Enable or disable where the image is made.",
+                name(path)
+            ),
+            Self::Write { path, error } => {
+                write!(f, "{} could not be written: {error}. Nothing was changed.", name(path))
+            }
+            Self::Scratch(error) => write!(
+                f,
+                "There is no place to work in under /run: {error}. Nothing was changed."
+            ),
+            Self::Undone(words) => write!(
+                f,
+                "Hooked in, it was not as it should be: {words}. All of it was undone."
+            ),
+            Self::Enabled(paths) => write!(f, "sshd asks EC2 Instance Connect now: {}.", names(paths)),
+            Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", names(paths)),
+            Self::NotHooked => f.write_str("sshd has no hook of EC2 Instance Connect: nothing was changed."),
+            Self::Edited(places) => write!(
+                f,
+                "These lines name the program, but not as it was written; somebody has changed them, and they are left \
+                 to be taken out by hand: {}.",
+                places.join(", ")
+            ),
+            Self::LeansOnUs(words) => write!(
+                f,
+                "sshd would not start without the hook: {words}. Another command may lean on its \
+                 AuthorizedKeysCommandUser line. Nothing was changed. Mend that and disable again."
+            ),
+            Self::TakenOut(paths) => write!(f, "sshd asks EC2 Instance Connect no longer: {}.", names(paths)),
+            Self::WouldTakeOut(paths) => write!(f, "Would take the hook out of {}. Nothing was changed.", names(paths)),
+        }
+    }
+}
