@@ -5,18 +5,21 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select, try_join_all};
 use tokio::task::yield_now;
 use tokio::{join, runtime, time, try_join};
 
 use crate::host::audit_log::{AuditLog, DEV_LOG};
+use crate::host::chained::{Chained, Group};
 use crate::host::deadline::{Deadline, Stage};
 use crate::host::imds::{Endpoint, Imds};
 use crate::host::machine::Machine;
 use crate::host::trust_store::TrustStoreError;
-use crate::host::{ImdsError, clock, output, trust_store};
+use crate::host::{ImdsError, chained, clock, output, trust_store};
 use crate::options::Options;
 use crate::report;
 use crate::verify::blob::{self, BlobError, Refusal};
@@ -43,51 +46,126 @@ pub(crate) struct Decision {
     pub(crate) failure: Option<Failure>,
 }
 
+/// How much longer than the chained command our own work may take, both having been told to end at the same time.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// What one call comes to.
+#[derive(Debug, Default)]
+struct Answer {
+    keys: Vec<VerifiedKey>,
+    /// For the log, and for whoever runs this by hand.
+    lines: Vec<String>,
+    /// For the latter alone.
+    aside: Option<&'static str>,
+    /// Whether it could not do its job.
+    failed: bool,
+}
+
 /// Answers sshd: prints the keys for the user, logs, and says how it went.
 #[must_use]
 pub fn authorize(options: &Options) -> ExitCode {
-    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, |stage, cause| {
+    if !options.chain.is_empty() {
+        chained::close_inherited();
+    }
+    let group = Group::default();
+    let to_end = group.clone();
+    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, move |stage, cause| {
+        to_end.end();
         AuditLog::open(Path::new(DEV_LOG)).line(cause);
         // Where stderr is what blocks, it is locked too.
         if stage != Stage::Explaining {
             output::explain(cause);
         }
     });
-    // Nobody can have pushed a key for another name, and nothing but the path a record was fetched from binds it to
-    // its user: such a name is never sent.
-    let Some(user) = UserName::parse(&options.user) else {
-        return ExitCode::SUCCESS;
+    let (answer, chained) = if options.chain.is_empty() {
+        (answer(options, &deadline), Vec::new())
+    } else {
+        beside_another(options, &deadline, &group)
     };
-    let machine = Machine::look(&options.sysfs);
-    if machine == Machine::Elsewhere {
-        deadline.enter(Stage::Explaining);
-        output::explain("this is not an EC2 instance: nothing to do");
-        return ExitCode::SUCCESS;
-    }
-    deadline.enter(Stage::Authorizing);
-    let decision = decide(&user, &machine, options, &deadline);
-
-    let lines = report::lines(&user, &decision);
-    if !lines.is_empty() {
+    if !answer.lines.is_empty() {
         deadline.enter(Stage::Logging);
         let mut log = AuditLog::open(Path::new(DEV_LOG));
-        for line in &lines {
+        for line in &answer.lines {
             log.line(line);
         }
     }
     deadline.enter(Stage::Printing);
-    let printed = output::print(&decision.keys);
+    let printed = output::print(&answer.keys, &chained);
     deadline.enter(Stage::Explaining);
-    for line in &lines {
+    for line in answer.aside.into_iter().chain(answer.lines.iter().map(String::as_str)) {
         output::explain(line);
     }
     match printed {
-        Ok(()) => decision
-            .failure
-            .map_or(ExitCode::SUCCESS, |failure| failure.exit_code()),
+        Ok(()) if answer.failed => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::explain(&format!("keys could not be written: {error}"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Our own work.
+fn answer(options: &Options, deadline: &Deadline) -> Answer {
+    // Nobody can have pushed a key for another name, and nothing but the path a record was fetched from binds it to
+    // its user: such a name is never sent.
+    let Some(user) = UserName::parse(&options.user) else {
+        return Answer::default();
+    };
+    let machine = Machine::look(&options.sysfs);
+    if machine == Machine::Elsewhere {
+        return Answer {
+            aside: Some("this is not an EC2 instance: nothing to do"),
+            ..Answer::default()
+        };
+    }
+    deadline.enter(Stage::Authorizing);
+    let decision = decide(&user, &machine, options, deadline);
+    Answer {
+        lines: report::lines(&user, &decision),
+        failed: decision.failure.as_ref().is_some_and(Failure::is_failing),
+        keys: decision.keys,
+        aside: None,
+    }
+}
+
+/// Our own work, and the chained command beside it: each of them that fails loses only its own keys.
+fn beside_another(options: &Options, deadline: &Deadline, group: &Group) -> (Answer, Vec<u8>) {
+    let chained = Chained::start(&options.chain, group);
+    let (done, ours) = mpsc::channel();
+    let (their_options, their_deadline) = (options.clone(), deadline.clone());
+    // A thread of its own, as blocking work may not end (a dead NFS under the trust store).
+    let working = thread::Builder::new().spawn(move || {
+        let _ = done.send(answer(&their_options, &their_deadline));
+    });
+    let chained = chained.and_then(|chained| chained.keys(deadline.soft_end()));
+    let until = deadline.soft_end() + GRACE;
+    let ours = ours.recv_timeout(until.saturating_duration_since(Instant::now()));
+    let mut answer = match (working, ours) {
+        (Ok(_), Ok(answer)) => answer,
+        (Ok(_), Err(_)) => Answer::failed(&Failure::OutOfTime(options.timeout)),
+        (Err(error), _) => Answer::failed(&Failure::Runtime(error)),
+    };
+    let chained = match chained {
+        Ok(keys) => {
+            // One of the two has worked.
+            answer.failed = false;
+            keys
+        }
+        Err(error) => {
+            answer.lines.push(error.to_string());
+            Vec::new()
+        }
+    };
+    (answer, chained)
+}
+
+impl Answer {
+    fn failed(failure: &Failure) -> Self {
+        Self {
+            lines: vec![format!("Provided no ssh key: {failure}")],
+            failed: true,
+            ..Self::default()
         }
     }
 }
@@ -228,14 +306,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// 0 where there is nothing that could be mended by trying again or looking at IMDS, the signer or the roots.
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Imds(ImdsError::SwitchedOff) | Self::OtherInstance { .. } | Self::Blob(BlobError::NoRecord(_)) => {
-                ExitCode::SUCCESS
-            }
-            _ => ExitCode::FAILURE,
-        }
+    /// Not where there is nothing that could be mended by trying again or looking at IMDS, the signer or the roots.
+    fn is_failing(&self) -> bool {
+        !matches!(
+            self,
+            Self::Imds(ImdsError::SwitchedOff) | Self::OtherInstance { .. } | Self::Blob(BlobError::NoRecord(_))
+        )
     }
 }
 

@@ -20,7 +20,7 @@ sshd takes the keys only at status 0. What is refused is said in the log (authpr
 ///
 /// Only keys whose signer, revocation, signature, expiry and instance hold are printed. No environment variable
 /// changes what it does.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "eic_run_authorized_keys", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
     /// Ask IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
@@ -39,6 +39,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=60))]
     pub timeout: u8,
 
+    /// Run this command as well, beside this program's own work, and print its keys behind ours; it takes the rest of
+    /// the line
+    #[arg(long, value_name = "COMMAND [ARGUMENT]...", num_args = 1..)]
+    pub chain: Vec<OsString>,
+
     /// The user somebody wants to log in as (sshd's %u)
     pub user: OsString,
 
@@ -52,7 +57,16 @@ impl Options {
     /// # Errors
     /// clap's, to be shown and to exit with: for wrong usage, and for `--help` and `--version`.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(as_sshd_means_it(arguments.into_iter().collect()))
+        let mut own: Vec<OsString> = arguments.into_iter().collect();
+        let mut chain = Vec::new();
+        // Behind the program's own name and a user. What follows is the other command's, hyphens and all.
+        let at = own.iter().skip(2).position(|word| word == "--chain").map(|at| at + 2);
+        if let Some(at) = at.filter(|at| at + 1 < own.len()) {
+            chain = own.split_off(at).split_off(1);
+        }
+        let mut options = Self::try_parse_from(as_sshd_means_it(own))?;
+        options.chain.extend(chain);
+        Ok(options)
     }
 }
 
@@ -109,6 +123,16 @@ mod tests {
         }
         let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
         assert!(Options::read(["eic".into(), bytes]).is_ok());
+    }
+
+    #[test]
+    fn a_chained_command_takes_the_rest_of_the_line() {
+        let options = read(&["-x", "SHA256:abc", "--chain", "/usr/bin/other", "-u", "-x", "--timeout"]).unwrap();
+        assert_eq!(options.user, "-x");
+        assert_eq!(options.fingerprint.unwrap(), "SHA256:abc");
+        assert_eq!(options.chain, ["/usr/bin/other", "-u", "-x", "--timeout"]);
+        assert!(read(&["a", "--chain"]).is_err());
+        assert_eq!(read(&["--chain", "SHA256:abc"]).unwrap().user, "--chain");
     }
 
     #[test]

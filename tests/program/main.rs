@@ -4,6 +4,7 @@ mod audit_log;
 mod blocking;
 #[path = "../support/built.rs"]
 mod built;
+mod chain;
 mod control_characters;
 mod defaults;
 mod environment;

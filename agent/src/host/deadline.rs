@@ -53,7 +53,7 @@ impl Stage {
 }
 
 /// The end of this call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Deadline {
     end: Instant,
     stage: Arc<AtomicU8>,

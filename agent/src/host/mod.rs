@@ -1,6 +1,7 @@
 //! Everything that touches the world. It decides nothing: it brings bytes in, each with a bound, and takes lines out.
 
 pub mod audit_log;
+pub(crate) mod chained;
 pub mod clock;
 pub mod deadline;
 pub mod imds;

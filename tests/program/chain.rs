@@ -1,0 +1,209 @@
+//! `--chain`: another key command beside ours, each of which loses only its own keys.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
+use crate::keys::{PublicKey, providing};
+use crate::surroundings::skipped;
+
+/// What the other command prints: sshd reads it, this program does not.
+const OTHER: &str = "ssh-ed25519 AAAAother other@example.com\n";
+
+/// Runs a login with a chained command.
+fn chained(login: &Login, command: &[&str]) -> Outcome {
+    let mut own = login.command();
+    own.arg("--chain").args(command);
+    finish(own.stdout(Stdio::piped()).stderr(Stdio::piped()))
+}
+
+/// Whether /bin/sh and its folders are root's alone, as sshd wants a key command.
+fn sh_is_root_s() -> bool {
+    let sh = Path::new("/bin/sh").canonicalize().expect("there is a shell");
+    let all = sh.ancestors().all(|path| {
+        path.metadata()
+            .is_ok_and(|its| its.uid() == 0 && its.mode() & 0o022 == 0)
+    });
+    if !all {
+        skipped("--chain: /bin/sh and its folders are not root's alone");
+    }
+    all
+}
+
+fn sh(login: &Login, script: &str) -> Outcome {
+    chained(login, &["/bin/sh", "-c", script])
+}
+
+/// An instance with a key pushed; what a login prints of it and says.
+fn pushed() -> (Instance, String, String) {
+    let key = PublicKey::ed25519(1);
+    let (instance, request) = Instance::with_key(&key.line());
+    (instance, key.printed(), providing(&key, &request))
+}
+
+#[test]
+fn our_keys_come_first_and_then_the_other_command_s() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ours, said) = pushed();
+    let outcome = sh(&instance.login(USER), &format!("printf '{OTHER}'"));
+    outcome.is(0, &format!("{ours}{OTHER}"), &said);
+}
+
+#[test]
+fn a_user_whom_the_service_does_not_know_still_gets_the_other_command_s_keys() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ..) = pushed();
+    for user in ["DOMAIN\\user", "-x", "123"] {
+        let login = instance.login(user).offering("SHA256:abc");
+        sh(&login, &format!("printf '{OTHER}'")).is(0, OTHER, "");
+    }
+    assert_eq!(instance.requests(), 0);
+}
+
+#[test]
+fn a_command_that_fails_loses_only_its_own_keys() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ours, said) = pushed();
+    let login = instance.login(USER);
+    let why = "Took no keys from the chained command: ";
+    for (script, words) in [
+        (format!("printf '{OTHER}'; exit 3"), "/bin/sh exited with status 3"),
+        (
+            format!("printf '{OTHER}'; kill -SEGV $$"),
+            "/bin/sh was ended by signal 11",
+        ),
+    ] {
+        sh(&login, &script).is(0, &ours, &format!("{said}{why}{words}\n"));
+    }
+    for (command, words) in [
+        (
+            "/no/such/command",
+            "/no/such/command cannot be looked at: No such file or directory (os error 2)",
+        ),
+        ("sh", "\"sh\" is not an absolute path"),
+        ("/bin", "/bin is not a regular file"),
+        ("/etc/passwd", "/etc/passwd is not executable"),
+    ] {
+        let outcome = chained(&login, &[command]);
+        outcome.is(0, &ours, &format!("{said}{why}{words}\n"));
+    }
+}
+
+#[test]
+fn a_command_that_others_could_change_is_not_run() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ours, _) = pushed();
+    let command = instance.folder.path().join("command");
+    std::fs::copy("/bin/true", &command).unwrap();
+    let outcome = chained(&instance.login(USER), &[command.to_str().unwrap()]);
+    assert_eq!((outcome.printed(), outcome.status.code()), (ours.as_str(), Some(0)));
+    let said = outcome.said();
+    assert!(
+        said.contains("can be written by others than root") || said.contains("not to root"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_command_that_hangs_is_ended_with_all_it_started() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ours, said) = pushed();
+    let login = instance.login(USER).option("--timeout", "1");
+    // Its child holds the output open and ignores what can be ignored.
+    let script = format!("trap '' TERM HUP; printf '{OTHER}'; sleep 987 & wait; sleep 987");
+    let outcome = sh(&login, &script);
+    let why = "Took no keys from the chained command: /bin/sh did not end in time, and was ended\n";
+    outcome.is(0, &ours, &format!("{said}{why}"));
+    assert!(outcome.duration < Duration::from_millis(1500), "{outcome:?}");
+    let left = std::process::Command::new("pgrep")
+        .args(["-r", "S", "-fx", "sleep 987"])
+        .output();
+    assert!(
+        left.is_ok_and(|left| left.stdout.is_empty()),
+        "a process was left behind"
+    );
+}
+
+#[test]
+fn our_own_failing_loses_only_our_keys() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ..) = pushed();
+    instance
+        .emulator
+        .with_imds(|imds| imds.set("services/domain", "example.com"));
+    let outcome = sh(&instance.login(USER), &format!("printf '{OTHER}'"));
+    assert!(outcome.said().starts_with(&provided_none("")), "{outcome:?}");
+    assert_eq!((outcome.printed(), outcome.status.code()), (OTHER, Some(0)));
+    // Both failing is a failure.
+    let outcome = sh(&instance.login(USER), "exit 1");
+    assert_eq!((outcome.printed(), outcome.status.code()), ("", Some(1)));
+}
+
+#[test]
+fn an_imds_that_hangs_costs_no_more_beside_a_slow_command_than_alone() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ..) = pushed();
+    let nobody = "http://192.0.2.1:9";
+    let login = instance.login(USER).option("--imds-endpoint", nobody);
+    let outcome = sh(&login, &format!("sleep 0.9; printf '{OTHER}'"));
+    assert_eq!((outcome.printed(), outcome.status.code()), (OTHER, Some(0)));
+    assert!(outcome.duration < Duration::from_millis(1800), "{outcome:?}");
+}
+
+#[test]
+fn what_goes_over_the_limit_is_cut_after_a_whole_line() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ours, said) = pushed();
+    let outcome = sh(&instance.login(USER), "yes 'ssh-ed25519 AAAA' | head -n 100000");
+    let theirs = outcome.printed().strip_prefix(&ours).unwrap();
+    assert!(
+        theirs.len() <= 512 * 1024 && theirs.ends_with("ssh-ed25519 AAAA\n"),
+        "{}",
+        theirs.len()
+    );
+    assert!(theirs.lines().all(|line| line == "ssh-ed25519 AAAA"));
+    assert_eq!(outcome.said(), said);
+    sh(&instance.login(USER), "printf 'no newline'").is(0, &format!("{ours}no newline\n"), &said);
+}
+
+#[test]
+fn the_command_gets_sshd_s_environment_and_no_descriptor_but_three() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ..) = pushed();
+    let login = instance.login("123").offering("SHA256:abc");
+    let login = login
+        .variable("PATH", "/usr/bin:/bin")
+        .variable("USER", "nobody")
+        .variable("LD_PRELOAD_NOT", "x");
+    // The program is started with more open than sshd would leave.
+    let open = login
+        .clone()
+        .wrapped(["/bin/sh", "-c", "exec 7</etc/passwd 8</etc/group; exec \"$@\"", "sh"]);
+    let outcome = chained(&open, &["/bin/ls", "/proc/self/fd"]);
+    // The fourth is ls's own.
+    assert_eq!(outcome.printed(), "0\n1\n2\n3\n");
+    let outcome = chained(&login, &["/usr/bin/env"]);
+    let mut variables: Vec<&str> = outcome.printed().lines().collect();
+    variables.sort_unstable();
+    assert_eq!(variables, ["PATH=/usr/bin:/bin", "USER=nobody"]);
+}
