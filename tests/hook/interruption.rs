@@ -1,0 +1,76 @@
+//! `kill -9` at any moment of enabling and disabling: sshd can start, and the next call brings it to its end.
+
+use crate::machine::Machine;
+use crate::releases::Release::Bookworm;
+use crate::steps::run;
+use crate::surroundings::ready;
+
+/// Kills the program after each of many delays, spread over the time that it takes, while two others do the same work.
+const KILL: &str = r#"
+for verb in enable disable; do
+    at=0
+    while [ $at -lt 60 ]; do
+        ec2-instance-connect enable --no-reload >/dev/null
+        [ $verb = enable ] && ec2-instance-connect disable --no-reload >/dev/null
+        ec2-instance-connect $verb --no-reload >/dev/null &
+        sleep 0.$(printf %03d $((at * 4)))
+        kill -9 $! 2>/dev/null
+        wait $! 2>/dev/null
+        sshd -t || { echo "sshd would not start after $at of $verb"; exit 1; }
+        for file in $(find /etc/ssh /etc/systemd/system -name '*ec2-instance-connect*'); do
+            case $file in
+                */60-ec2-instance-connect.conf) [ -s $file ] || { echo "$file is empty after $at of $verb"; exit 1; } ;;
+                *.conf) echo "$file is read by sshd or systemd"; exit 1 ;;
+            esac
+        done
+        at=$((at + 1))
+    done
+done
+"#;
+
+fn check(prepare: &str) {
+    if !ready("interruptions") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, prepare);
+    let before = machine.must("cat /etc/ssh/sshd_config; ls /etc/ssh /etc/ssh/sshd_config.d");
+    let killed = machine.run(KILL);
+    assert_eq!(killed.status, 0, "{}{}", killed.stdout, killed.stderr);
+    assert_eq!(run(&machine, "enable").status, 0);
+    assert!(machine.gets_in("ann", "pushed"));
+    assert_eq!(run(&machine, "disable").status, 0);
+    let left = machine.must("cat /etc/ssh/sshd_config; ls /etc/ssh /etc/ssh/sshd_config.d; ");
+    assert_eq!(left, before);
+    assert_eq!(
+        machine.must("find /run /etc -name '*.ec2-instance-connect-new' -o -name '*ec2-instance-connect.scratch'"),
+        ""
+    );
+}
+
+#[test]
+fn of_a_drop_in() {
+    check("");
+}
+
+#[test]
+fn of_a_unit_s_drop_in() {
+    check("sed -i /^Include/d /etc/ssh/sshd_config; mkdir -p /etc/ssh/sshd_config.d");
+}
+
+#[test]
+fn of_a_block_in_sshd_config() {
+    check("sed -i /^Include/d /etc/ssh/sshd_config; rm -f /etc/os-release; echo ID=amzn >/etc/os-release");
+}
+
+#[test]
+fn two_at_once_wait_for_each_other() {
+    if !ready("two at once") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    machine.must(
+        "for i in 1 2 3 4 5 6; do ec2-instance-connect enable & ec2-instance-connect disable & done; wait; \
+         sshd -t; ec2-instance-connect enable; ec2-instance-connect status",
+    );
+    assert!(machine.gets_in("ann", "pushed"));
+}

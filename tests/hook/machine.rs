@@ -1,0 +1,298 @@
+//! One container: a release's root with a set-up laid over it, booted, in namespaces of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::releases::{Release, extras};
+
+/// How long a container may take to be up; it takes one or two seconds.
+const BOOT_TIME: Duration = Duration::from_secs(60);
+
+/// How long a reload may take to come about.
+const RELOADED: Duration = Duration::from_secs(10);
+
+/// Users, keys and a quiet boot, in every set-up. It runs within the root, before the boot.
+const COMMON: &str = r#"
+useradd --system --no-create-home --shell /usr/sbin/nologin ec2-instance-connect
+useradd --create-home --shell /bin/sh ann
+groupadd sftponly; useradd --create-home --shell /bin/sh -G sftponly bob
+for user in ann bob; do
+    install -d -o $user -g $user -m 700 /home/$user/.ssh
+    install -o $user -g $user -m 600 /keys/own.pub /home/$user/.ssh/authorized_keys
+done
+systemctl -q mask getty@.service console-getty.service apt-daily.timer apt-daily-upgrade.timer systemd-networkd.service
+rm -rf /run/sshd /run/nologin
+# OpenSSH 9.8 and later shut out who fails to log in, as these tests do on purpose.
+if /usr/sbin/sshd -V 2>&1 | grep -q OpenSSH_1; then echo 'SSHD_OPTS="-o PerSourcePenalties=no"' >/etc/default/ssh; fi
+"#;
+
+/// Namespaces, an overlay on a tmpfs, a cgroup of its own; then the container.
+const START: &str = r#"
+set -eu
+ip link set lo up
+mount -t tmpfs -o size=512m machine "$FOLDER"
+mkdir "$FOLDER/upper" "$FOLDER/work" "$FOLDER/root"
+mount -t overlay machine -o "lowerdir=$EXTRAS:$BASE,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
+mount --bind /dev "$FOLDER/root/dev"
+chroot "$FOLDER/root" sh -euc "$PREPARE" </dev/null >"$FOLDER/prepare.log" 2>&1 || { cat "$FOLDER/prepare.log"; exit 1; }
+umount "$FOLDER/root/dev"
+if [ "$BOOT" = no ]; then echo prepared; exec sleep 600; fi
+umount -R /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir "/sys/fs/cgroup/$GROUP"
+echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
+exec systemd-nspawn -q --register=no --keep-unit --directory="$FOLDER/root" --network-namespace-path=/proc/$$/ns/net --boot
+"#;
+
+/// A container, or only its root.
+pub(crate) struct Machine {
+    child: Child,
+    leader: Option<u32>,
+    folder: TempDir,
+}
+
+impl Machine {
+    /// Boots `release` after `prepare` has run in its root.
+    pub(crate) fn boot(release: Release, prepare: &str) -> Self {
+        let mut machine = Self::start(release, prepare, true);
+        let end = Instant::now() + BOOT_TIME;
+        loop {
+            machine.alive();
+            // nspawn has a helper first, and then the container.
+            machine.leader = first_child(machine.child.id());
+            let state = match machine.leader {
+                Some(_) => machine.run("systemctl is-system-running"),
+                None => Ran::default(),
+            };
+            if ["running", "degraded"].contains(&state.stdout.trim()) {
+                return machine;
+            }
+            assert!(Instant::now() < end, "it is still {}: {}", state.stdout, machine.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A root that is not booted, as image builders have it.
+    pub(crate) fn root(release: Release, prepare: &str) -> Self {
+        let mut machine = Self::start(release, prepare, false);
+        let end = Instant::now() + BOOT_TIME;
+        while !machine.log().contains("prepared") {
+            machine.alive();
+            assert!(Instant::now() < end, "no root was made: {}", machine.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+        machine
+    }
+
+    fn start(release: Release, prepare: &str, boot: bool) -> Self {
+        let folder = tempfile::tempdir().expect("there is a place for temporary folders");
+        let log = fs::File::create(folder.path().with_extension("log")).expect("the folder is ours");
+        let base = release
+            .root()
+            .unwrap_or_else(|why| panic!("no root of {release:?}: {why}"));
+        let child = Command::new("unshare")
+            .args(["--mount", "--net", "--propagation", "private", "sh", "-c", START])
+            .env("FOLDER", folder.path())
+            .env("GROUP", group(&folder))
+            .env("EXTRAS", extras())
+            .env("BASE", base)
+            .env("PREPARE", format!("{COMMON}\n{prepare}"))
+            .env("BOOT", if boot { "yes" } else { "no" })
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be had twice"))
+            .stderr(log)
+            .spawn()
+            .expect("unshare starts");
+        Self {
+            child,
+            leader: None,
+            folder,
+        }
+    }
+
+    fn log(&self) -> String {
+        let log = fs::read(self.folder.path().with_extension("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn alive(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("the child is ours") {
+            panic!("the container ended with {status}: {}", self.log());
+        }
+    }
+
+    /// The root's path, within the namespaces of [`Machine::beside`].
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    fn nsenter(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        match self.leader {
+            Some(leader) => command.args(["-t", &leader.to_string(), "-a"]),
+            None => command.args(["-t", &self.child.id().to_string(), "-m", "-n"]),
+        };
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
+    /// Runs a script inside; where the root is not booted, in a chroot.
+    pub(crate) fn run(&self, script: &str) -> Ran {
+        let mut command = self.nsenter();
+        if self.leader.is_none() {
+            command.arg("chroot").arg(self.path());
+        }
+        Ran::of(command.args(["sh", "-c", script]).stdin(Stdio::null()).output())
+    }
+
+    /// Runs a program of this machine's with the container's root in sight.
+    pub(crate) fn beside(&self, program: &Path, arguments: &[&str]) -> Ran {
+        let mut command = self.nsenter();
+        Ran::of(command.arg(program).args(arguments).stdin(Stdio::null()).output())
+    }
+
+    /// As [`Machine::run`], and it must succeed.
+    pub(crate) fn must(&self, script: &str) -> String {
+        let ran = self.run(script);
+        assert_eq!(ran.status, 0, "{script}\n{}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// Whether this key of [`extras`] gets this user in.
+    pub(crate) fn logs_in(&self, user: &str, key: &str) -> bool {
+        self.run(&format!("{} true", ssh(user, key))).status == 0
+    }
+
+    /// As [`Machine::logs_in`], while a reload may still be coming about: sshd closes its sockets and opens them again.
+    pub(crate) fn gets_in(&self, user: &str, key: &str) -> bool {
+        let end = Instant::now() + RELOADED;
+        while !self.logs_in(user, key) {
+            if Instant::now() > end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        true
+    }
+
+    /// Opens a connection that stays.
+    pub(crate) fn connect(&self) -> Open {
+        let mut command = self.nsenter();
+        command.args(["sh", "-c", &format!("{} cat", ssh("ann", "own"))]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nsenter starts");
+        let to = child.stdin.take().expect("it is piped");
+        let from = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut open = Open { child, to, from };
+        assert!(open.goes_on(), "no connection came about");
+        open
+    }
+}
+
+/// The name of a machine's cgroup.
+fn group(folder: &TempDir) -> String {
+    let name = folder
+        .path()
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    format!("eic-test{name}")
+}
+
+fn ssh(user: &str, key: &str) -> String {
+    // ssh wants the key for itself.
+    format!(
+        "umask 077; cp /keys/{key} /run/key-{key}-$$; ssh -F none -i /run/key-{key}-$$ -o IdentitiesOnly=yes \
+         -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR {user}@127.0.0.1"
+    )
+}
+
+fn first_child(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let child = children.split_whitespace().next()?.parse().ok()?;
+    // Until it is nspawn, its children are the script's.
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (name.trim() == "systemd-nspawn").then_some(child)
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            // The whole PID namespace of the container goes with its first process.
+            let _ = Command::new("kill").args(["-KILL", &leader.to_string()]).status();
+            let end = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // The cgroup that START made stays behind, wherever version 2 is mounted here.
+        for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let folder = Path::new(hierarchy).join(group(&self.folder));
+            if folder.exists() {
+                let find = ["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"];
+                let _ = Command::new("find")
+                    .arg(folder)
+                    .args(find)
+                    .stderr(Stdio::null())
+                    .status();
+            }
+        }
+        let _ = fs::remove_file(self.folder.path().with_extension("log"));
+    }
+}
+
+/// What a script did.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: std::io::Result<Output>) -> Self {
+        let output = output.expect("nsenter starts");
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A connection that is open.
+pub(crate) struct Open {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Open {
+    /// Whether what is sent comes back.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        let mut line = String::new();
+        self.to.write_all(b"still here\n").is_ok()
+            && self.to.flush().is_ok()
+            && self.from.read_line(&mut line).is_ok()
+            && line == "still here\n"
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,212 @@
+//! `--root`, as image builders use it, chroots, and an admin's word that lasts.
+
+use crate::machine::Machine;
+use crate::releases::Release::{Bookworm, Bullseye, Trixie};
+use crate::steps::run;
+use crate::surroundings::{program, ready};
+
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
+
+/// The root of an image being made: no host keys, no /run/sshd, nothing mounted.
+const IMAGE: &str = "rm -f /etc/ssh/ssh_host_*; rm -rf /run/sshd";
+
+#[test]
+fn another_release_s_root_is_asked_by_its_own_sshd() {
+    for release in [Bullseye, Trixie, Bookworm] {
+        if !ready("--root") {
+            return;
+        }
+        let machine = Machine::root(release, IMAGE);
+        let root = machine.path();
+        let root = root.to_str().unwrap();
+        let before = machine
+            .run("find /etc /run -printf '%p %m %U %G\\n' | sort; cat /etc/ssh/sshd_config")
+            .stdout;
+        let own = program("ec2-instance-connect");
+        let enabled = machine.beside(&own, &["enable", "--root", root]);
+        assert!(
+            enabled.stdout.contains("sshd asks EC2 Instance Connect now"),
+            "{enabled:?}"
+        );
+        assert!(!enabled.stdout.contains("could not be asked"), "{enabled:?}");
+        machine.must(&format!("test -e {DROP_IN} && ! test -e /run/sshd"));
+        let disabled = machine.beside(&own, &["disable", "--root", root, "--package"]);
+        assert_eq!(disabled.status, 0, "{disabled:?}");
+        let after = machine
+            .run("find /etc /run -printf '%p %m %U %G\\n' | sort; cat /etc/ssh/sshd_config")
+            .stdout;
+        assert_eq!(after, before);
+    }
+}
+
+#[test]
+fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
+    if !ready("--root of another architecture") {
+        return;
+    }
+    let machine = Machine::root(
+        Bookworm,
+        "printf '\\177ELF\\2\\1\\1 of another machine' >/usr/sbin/sshd; chmod 755 /usr/sbin/sshd",
+    );
+    let root = machine.path();
+    let root = root.to_str().unwrap();
+    let own = program("ec2-instance-connect");
+    let enabled = machine.beside(&own, &["enable", "--root", root]);
+    assert!(
+        enabled.stdout.contains("sshd asks EC2 Instance Connect now"),
+        "{enabled:?}"
+    );
+    assert!(enabled.stdout.contains("sshd could not be asked here"), "{enabled:?}");
+    machine.must(&format!(
+        "printf 'AuthorizedKeysCommand /x\\n' >>/etc/ssh/sshd_config; rm {DROP_IN}"
+    ));
+    let left = machine.beside(&own, &["enable", "--root", root]);
+    assert!(left.stdout.contains("AuthorizedKeysCommand without"), "{left:?}");
+    machine.must("echo AuthorizedKeysCommandUser nobody >>/etc/ssh/sshd_config");
+    let left = machine.beside(&own, &["enable", "--root", root]);
+    assert!(left.stdout.contains("sshd asks another key command"), "{left:?}");
+}
+
+#[test]
+fn a_root_without_sshd_is_left_alone() {
+    if !ready("--root without sshd") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, "rm -r /etc/ssh /usr/sbin/sshd");
+    let root = machine.path();
+    let own = program("ec2-instance-connect");
+    for verb in ["enable", "disable"] {
+        let ran = machine.beside(&own, &[verb, "--root", root.to_str().unwrap()]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+    }
+    machine.must("! test -e /etc/ssh");
+}
+
+#[test]
+fn in_a_chroot_of_a_running_system_nothing_is_reloaded() {
+    if !ready("a chroot") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    let stamp = "systemctl show -p StateChangeTimestampMonotonic,NRestarts,MainPID ssh";
+    let before = machine.must(stamp);
+    machine.must(
+        "mkdir /tmp/c; mount -t tmpfs -o mode=755 c /tmp/c; cd /tmp/c; cp -a /bin /sbin /lib /lib64 . 2>/dev/null; \
+         for folder in usr etc opt keys var run dev proc; do mkdir $folder; mount --rbind /$folder $folder; done; \
+         mount -t tmpfs t etc/ssh/sshd_config.d",
+    );
+    let enabled = machine.must("chroot /tmp/c ec2-instance-connect enable");
+    assert!(enabled.contains("sshd asks EC2 Instance Connect now"), "{enabled}");
+    assert_eq!(machine.must(stamp), before);
+    assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
+}
+
+#[test]
+fn an_admin_s_word_lasts() {
+    if !ready("an admin's word") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    let says = |what: &str, words: &str| {
+        let ran = run(&machine, what);
+        assert!(ran.stdout.contains(words), "{what}: {}", ran.stdout);
+        assert_eq!(ran.status, 0);
+    };
+    let is_there = |there: bool| assert_eq!(machine.run(&format!("test -e {DROP_IN}")).status == 0, there);
+
+    // Disabled: stays so through upgrades and a reinstall.
+    says("enable --package", "asks EC2 Instance Connect now");
+    says("disable", "no longer");
+    says("enable --package", "An admin has disabled");
+    says("disable --package", "nothing was changed");
+    says("enable --package", "An admin has disabled");
+    is_there(false);
+
+    // The admin enables again; removing the package and installing it again is nobody's word.
+    says("enable", "asks EC2 Instance Connect now");
+    says("disable --package", "no longer");
+    says("enable --package", "asks EC2 Instance Connect now");
+    is_there(true);
+
+    // Deleted.
+    machine.must(&format!("rm {DROP_IN}"));
+    says("enable --package", "has been deleted since");
+    says("disable --package", "nothing was changed");
+    says("enable --package", "An admin has disabled");
+    is_there(false);
+
+    // Changed: by a comment, then by a chain, then by a line besides.
+    says("enable", "asks EC2 Instance Connect now");
+    machine.must(&format!("sed -i 's/^Auth/#&/' {DROP_IN}"));
+    says("enable --package", "has been deleted since");
+    says("enable", "somebody has changed it");
+    machine.must(&format!(
+        "sed -i -e 's/^#Auth/Auth/' -e 's/%f/%f --chain \\/usr\\/bin\\/admin_keys/' {DROP_IN}"
+    ));
+    says("enable --package", "already");
+    says("disable", "left to be taken out by hand");
+    machine.must(&format!(
+        "test -e {DROP_IN}; sed -i -e 's/ --chain.*//' {DROP_IN}; echo MaxAuthTries 9 >>{DROP_IN}"
+    ));
+    says("disable", "no longer");
+    assert_eq!(machine.must(&format!("cat {DROP_IN}")), "MaxAuthTries 9\n");
+}
+
+#[test]
+fn a_command_that_leans_on_our_user_line_keeps_the_hook() {
+    if !ready("a command that leans on ours") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    assert_eq!(run(&machine, "enable").status, 0);
+    machine.must("echo 'AuthorizedKeysCommand /usr/bin/admin_keys' >>/etc/ssh/sshd_config");
+    let refused = run(&machine, "disable");
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.stdout.contains("sshd would not start without the hook"),
+        "{}",
+        refused.stdout
+    );
+    machine.must(&format!("test -e {DROP_IN}; sshd -t"));
+}
+
+#[test]
+fn a_unit_s_drop_in_is_made_anew_when_the_vendor_s_line_changes() {
+    if !ready("a vendor's line that changes") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "sed -i /^Include/d /etc/ssh/sshd_config");
+    assert_eq!(run(&machine, "enable").status, 0);
+    machine.must("sed -i 's/sshd -D/sshd -D -e/' /lib/systemd/system/ssh.service; systemctl daemon-reload");
+    let status = run(&machine, "status");
+    assert!(
+        status.stdout.contains("starts sshd otherwise than when"),
+        "{}",
+        status.stdout
+    );
+    assert_eq!(run(&machine, "enable --package").status, 0);
+    machine.must(
+        "grep -q '^ExecStart=/usr/sbin/sshd -D -e ' /etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf",
+    );
+    assert!(machine.gets_in("ann", "pushed"));
+    let mut open = machine.connect();
+    assert_eq!(run(&machine, "disable").status, 0);
+    assert!(open.goes_on());
+    assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
+    machine.must("! test -e /etc/systemd/system/ssh.service.d");
+}
+
+#[test]
+fn without_a_reload_the_running_sshd_is_left_alone_and_status_says_so() {
+    if !ready("--no-reload") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    machine.must("sleep 1.1");
+    assert!(run(&machine, "enable --no-reload").stdout.contains("As asked"));
+    assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
+    assert!(run(&machine, "status").stdout.contains("has not read this yet"));
+    machine.must("systemctl reload ssh; sleep 1.1");
+    assert!(machine.gets_in("ann", "pushed"));
+    assert!(run(&machine, "status").stdout.contains(": knows"));
+}

@@ -1,0 +1,324 @@
+//! The table: set-ups of sshd that people have, and what enabling must come to in each.
+
+use crate::releases::Release::{Bookworm, Bullseye, Trixie};
+use crate::steps::{Expected, Setup, check};
+use Expected::{AtRestart, ByAws, Failed, Hooked, Left};
+
+const DROP_IN: &[&str] = &["/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf"];
+const UNIT: &[&str] = &["/etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf"];
+const MAIN: &[&str] = &["/etc/ssh/sshd_config"];
+
+const PLAIN: Setup = Setup {
+    release: Bookworm,
+    prepare: "",
+    live: "",
+    expected: Hooked(DROP_IN),
+    serving: true,
+};
+
+/// Turns a root into one of the rpm family, as far as this program can tell.
+macro_rules! rpm {
+    () => {
+        r#"
+rm -f /etc/init.d/ssh /etc/os-release; printf 'ID="amzn"\nID_LIKE="centos rhel fedora"\n' >/etc/os-release
+sed -e 's#/etc/default/ssh#/etc/sysconfig/sshd#' -e 's/SSHD_OPTS/OPTIONS/' /lib/systemd/system/ssh.service >/lib/systemd/system/sshd.service
+rm -f /lib/systemd/system/ssh.service /lib/systemd/system/ssh@.service /etc/systemd/system/sshd.service
+rm -f /etc/systemd/system/multi-user.target.wants/ssh.service
+ln -s /lib/systemd/system/sshd.service /etc/systemd/system/multi-user.target.wants/
+mkdir -p /etc/sysconfig; sed s/SSHD_OPTS/OPTIONS/ /etc/default/ssh >/etc/sysconfig/sshd; rm /etc/default/ssh
+chmod 600 /etc/ssh/sshd_config; chmod 700 /etc/ssh/sshd_config.d
+"#
+    };
+}
+
+/// Puts a stand-in for an sshd before 8.2 in sshd's place: it knows no Include.
+macro_rules! old {
+    () => {
+        r#"
+mv /usr/sbin/sshd /usr/sbin/sshd.real
+cat >/usr/sbin/sshd <<'END'
+#!/bin/sh
+file=/etc/ssh/sshd_config
+previous=
+for word; do
+    if [ "$previous" = -f ]; then file=$word; fi
+    previous=$word
+done
+line=$(grep -n -i -m 1 '^[[:space:]]*include' "$file" | cut -d: -f1)
+if [ -n "$line" ]; then
+    echo "$file: line $line: Bad configuration option: Include" >&2
+    exit 255
+fi
+exec /usr/sbin/sshd.real "$@"
+END
+chmod 755 /usr/sbin/sshd
+sed -i /^Include/d /etc/ssh/sshd_config
+rm -r /etc/ssh/sshd_config.d
+"#
+    };
+}
+
+macro_rules! config {
+    ($($line:literal),+) => { concat!("cat >>/etc/ssh/sshd_config <<'END'\n", $($line, "\n",)+ "END\n") };
+}
+
+macro_rules! drop_in {
+    ($name:literal, $($line:literal),+) => {
+        concat!("cat >/etc/ssh/sshd_config.d/", $name, ".conf <<'END'\n", $($line, "\n",)+ "END\n")
+    };
+}
+
+macro_rules! setups {
+    ($($name:ident: $setup:expr;)+) => { $(
+        #[test]
+        fn $name() {
+            check(concat!("set-up ", stringify!($name)), &$setup);
+        }
+    )+ };
+}
+
+const OTHERS: Expected = Left("sshd asks another key command: \"/usr/bin/admin_keys");
+const NONE: Expected = Left("sshd is told to ask no key command");
+
+setups! {
+    plain_bookworm: PLAIN;
+    plain_bullseye: Setup { release: Bullseye, ..PLAIN };
+    plain_trixie: Setup { release: Trixie, ..PLAIN };
+
+    command_in_the_main_file: Setup {
+        prepare: config!("AuthorizedKeysCommand /usr/bin/admin_keys %u", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_the_main_file_bullseye: Setup {
+        release: Bullseye,
+        prepare: config!("  authorizedkeyscommand=/usr/bin/admin_keys", "AuthorizedKeysCommandUser = \"nobody\""),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_the_main_file_trixie: Setup {
+        release: Trixie,
+        prepare: config!("AuthorizedKeysCommand /usr/bin/admin_keys %u # ours", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_match: Setup {
+        prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_match_of_a_group: Setup {
+        release: Trixie,
+        prepare: config!("Match Group sftponly Address 10.0.0.0/8", "  AuthorizedKeysCommand /usr/bin/admin_keys", "  AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_match_all: Setup {
+        prepare: config!("Match all", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_lower_drop_in: Setup {
+        prepare: drop_in!("10-admin", "AuthorizedKeysCommand /usr/bin/admin_keys %u", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_higher_drop_in: Setup {
+        prepare: drop_in!("90-admin", "AuthorizedKeysCommand /usr/bin/admin_keys %u", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_higher_drop_in_bullseye: Setup {
+        release: Bullseye,
+        prepare: drop_in!("90-admin", "AuthorizedKeysCommand /usr/bin/admin_keys %u", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    command_in_a_match_of_a_drop_in: Setup {
+        prepare: drop_in!("70-admin", "Match User bob", "AuthorizedKeysCommand /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody"),
+        expected: OTHERS, ..PLAIN
+    };
+    none_in_the_main_file: Setup { prepare: config!("AuthorizedKeysCommand none"), expected: NONE, ..PLAIN };
+    none_in_a_match: Setup {
+        release: Trixie,
+        prepare: config!("Match User bob", "  AuthorizedKeysCommand NONE"), expected: NONE, ..PLAIN
+    };
+    only_the_user_line_behind_ours: Setup { prepare: config!("AuthorizedKeysCommandUser nobody"), ..PLAIN };
+    only_the_user_line_before_ours: Setup {
+        prepare: drop_in!("10-admin", "AuthorizedKeysCommandUser nobody"),
+        expected: Left("\"nobody\" (/etc/ssh/sshd_config.d/10-admin.conf:1) wins"), ..PLAIN
+    };
+    only_the_user_line_in_a_match: Setup {
+        prepare: config!("Match User bob", "  AuthorizedKeysCommandUser nobody"),
+        expected: Left("within \"Match User bob\" at /etc/ssh/sshd_config:"), ..PLAIN
+    };
+    a_principals_command_that_this_release_would_drop: Setup {
+        prepare: config!("AuthorizedPrincipalsCommand /usr/bin/admin_keys", "AuthorizedPrincipalsCommandUser nobody"),
+        expected: Left("change its mind on \"authorizedprincipalscommand"), ..PLAIN
+    };
+    a_principals_command: Setup {
+        release: Trixie,
+        prepare: config!("AuthorizedPrincipalsCommand /usr/bin/admin_keys", "AuthorizedPrincipalsCommandUser nobody"),
+        ..PLAIN
+    };
+    matches_that_say_nothing_of_keys: Setup {
+        prepare: config!(
+            "Match Group sftponly", "  ForceCommand internal-sftp", "Match User git,*-ci,!root Address 10.0.0.0/8", "  X11Forwarding no",
+            "Match Host *.example.org LocalPort 22", "  Banner none", "Match all", "  PrintMotd no"
+        ),
+        ..PLAIN
+    };
+    matches_that_say_nothing_of_keys_bullseye: Setup {
+        release: Bullseye,
+        prepare: config!("Match Group sftponly", "  ForceCommand internal-sftp", "Match LocalAddress 10.0.0.1,fd00::/8", "  X11Forwarding no"),
+        ..PLAIN
+    };
+    our_program_named_by_hand: Setup {
+        prepare: config!("AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody"),
+        expected: Left("already (/etc/ssh/sshd_config:"), ..PLAIN
+    };
+
+    include_missing: Setup { prepare: "sed -i /^Include/d /etc/ssh/sshd_config", expected: Hooked(UNIT), ..PLAIN };
+    include_missing_trixie: Setup {
+        release: Trixie, prepare: "sed -i /^Include/d /etc/ssh/sshd_config",
+        expected: Hooked(&[
+            "/etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf",
+            "/etc/systemd/system/sshd@.service.d/60-ec2-instance-connect.conf",
+        ]), ..PLAIN
+    };
+    include_commented_out_bullseye: Setup {
+        release: Bullseye, prepare: "sed -i 's/^Include/#Include/' /etc/ssh/sshd_config",
+        expected: Hooked(&[
+            "/etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf",
+            "/etc/systemd/system/ssh@.service.d/60-ec2-instance-connect.conf",
+        ]), ..PLAIN
+    };
+    include_late: Setup {
+        prepare: "sed -i /^Include/d /etc/ssh/sshd_config; echo 'Include sshd_config.d/*.conf' >>/etc/ssh/sshd_config", ..PLAIN
+    };
+    include_behind_a_match: Setup {
+        prepare: "sed -i /^Include/d /etc/ssh/sshd_config; printf 'Match User bob\\nBanner none\\nInclude /etc/ssh/sshd_config.d/*.conf\\n' >>/etc/ssh/sshd_config",
+        expected: Hooked(UNIT), ..PLAIN
+    };
+    include_within_a_match_all: Setup {
+        prepare: "sed -i /^Include/d /etc/ssh/sshd_config; printf 'Match all\\nInclude /etc/ssh/sshd_config.d/*.conf\\n' >>/etc/ssh/sshd_config",
+        expected: Hooked(UNIT), ..PLAIN
+    };
+    include_of_other_files_only: Setup {
+        prepare: "sed -i 's#^Include.*#Include /etc/ssh/sshd_config.d/[0-5]*.conf#' /etc/ssh/sshd_config", expected: Hooked(UNIT), ..PLAIN
+    };
+    include_within_an_included_file: Setup {
+        prepare: "sed -i 's#^Include.*#Include deeper.conf#' /etc/ssh/sshd_config; echo 'Include \"sshd_config.d/*.conf\"' >/etc/ssh/deeper.conf", ..PLAIN
+    };
+    include_missing_and_a_restart_would_end_connections: Setup {
+        prepare: "sed -i /^Include/d /etc/ssh/sshd_config; sed -i /^KillMode/d /lib/systemd/system/ssh.service",
+        expected: AtRestart(UNIT), ..PLAIN
+    };
+
+    broken: Setup {
+        live: "echo NoSuchOption yes >>/etc/ssh/sshd_config", expected: Left("would not start with its configuration as it is"), ..PLAIN
+    };
+    broken_drop_in: Setup {
+        release: Trixie,
+        live: "echo 'Match nonsense' >/etc/ssh/sshd_config.d/70-x.conf", expected: Left("/etc/ssh/sshd_config.d/70-x.conf"), ..PLAIN
+    };
+    no_host_keys: Setup {
+        live: "systemctl stop ssh; mkdir /root/keys; mv /etc/ssh/ssh_host_* /root/keys", serving: false, ..PLAIN
+    };
+    stopped_and_no_run_sshd: Setup { live: "systemctl stop ssh; rm -rf /run/sshd", serving: false, ..PLAIN };
+    stopped_trixie: Setup { release: Trixie, live: "systemctl stop ssh; rm -rf /run/sshd", serving: false, ..PLAIN };
+    socket_activated: Setup {
+        prepare: "systemctl -q disable ssh.service; systemctl -q enable ssh.socket", ..PLAIN
+    };
+    socket_activated_per_connection_bullseye: Setup {
+        release: Bullseye, prepare: "systemctl -q disable ssh.service; systemctl -q enable ssh.socket", ..PLAIN
+    };
+    socket_activated_per_connection_without_include_bullseye: Setup {
+        release: Bullseye,
+        prepare: "systemctl -q disable ssh.service; systemctl -q enable ssh.socket; sed -i /^Include/d /etc/ssh/sshd_config",
+        expected: Hooked(&[
+            "/etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf",
+            "/etc/systemd/system/ssh@.service.d/60-ec2-instance-connect.conf",
+        ]), ..PLAIN
+    };
+    socket_activated_trixie: Setup {
+        release: Trixie, prepare: "systemctl -q disable ssh.service; systemctl -q enable ssh.socket", ..PLAIN
+    };
+    options_in_the_environment_file: Setup {
+        prepare: "echo 'SSHD_OPTS=\"-o Banner=none -u0\"' >/etc/default/ssh", ..PLAIN
+    };
+    a_command_in_the_environment_file: Setup {
+        prepare: "echo \"SSHD_OPTS='-oAuthorizedKeysCommand=/usr/bin/admin_keys -oAuthorizedKeysCommandUser=nobody'\" >/etc/default/ssh",
+        expected: Left("\"/usr/bin/admin_keys\" (/usr/lib/systemd/system/ssh.service:"), ..PLAIN
+    };
+    a_command_in_the_template_that_a_socket_starts: Setup {
+        release: Bullseye,
+        prepare: "sed -i 's#^ExecStart=.*#& -o \"AuthorizedKeysCommand /usr/bin/admin_keys\" -oAuthorizedKeysCommandUser=nobody#' /lib/systemd/system/ssh@.service; systemctl -q disable ssh.service; systemctl -q enable ssh.socket",
+        expected: OTHERS, ..PLAIN
+    };
+    another_configuration_in_the_environment_file: Setup {
+        prepare: "echo SSHD_OPTS='-f /etc/ssh/other' >/etc/default/ssh; mv /etc/ssh/sshd_config /etc/ssh/other; printf 'AuthorizedKeysCommand /never\\nAuthorizedKeysCommandUser nobody\\n' >/etc/ssh/sshd_config",
+        ..PLAIN
+    };
+    a_unit_that_starts_a_script: Setup {
+        prepare: "mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c \"exec /usr/sbin/sshd -D\"\\n' >/etc/systemd/system/ssh.service.d/x.conf",
+        expected: Left("What ssh.service starts is not a plain sshd"), ..PLAIN
+    };
+    a_unit_with_an_admin_s_options: Setup {
+        prepare: "sed -i /^Include/d /etc/ssh/sshd_config; mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS \\\\\\n -o Banner=none\\n' >/etc/systemd/system/ssh.service.d/50-x.conf",
+        expected: Hooked(UNIT), ..PLAIN
+    };
+    aws_s_override_in_lib: Setup {
+        prepare: "mkdir /lib/systemd/system/ssh.service.d; cat >/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand /usr/share/ec2-instance-connect/eic_run_authorized_keys %%u %%f\" -o \"AuthorizedKeysCommandUser ec2-instance-connect\" $SSHD_OPTS
+END
+",
+        expected: ByAws(&["/usr/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf"]), ..PLAIN
+    };
+    aws_s_override_of_centos_8: Setup {
+        prepare: concat!(rpm!(), old!(), "mkdir /lib/systemd/system/sshd.service.d; cat >/lib/systemd/system/sshd.service.d/ec2-instance-connect.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/sshd -D $OPTIONS -o \"AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %%u %%f\" -o \"AuthorizedKeysCommandUser ec2-instance-connect\"
+END
+"),
+        expected: ByAws(&["/usr/lib/systemd/system/sshd.service.d/ec2-instance-connect.conf"]), ..PLAIN
+    };
+    aws_s_drop_in_of_amazon_linux_2023: Setup {
+        prepare: concat!(rpm!(), drop_in!("60-ec2-instance-connect", "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f", "AuthorizedKeysCommandUser ec2-instance-connect")),
+        expected: ByAws(DROP_IN), ..PLAIN
+    };
+    amazon_linux_2_s_two_lines: Setup {
+        prepare: concat!(rpm!(), old!(), config!("", "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f", "AuthorizedKeysCommandUser ec2-instance-connect")),
+        expected: ByAws(MAIN), ..PLAIN
+    };
+    rpm_family: Setup { prepare: rpm!(), ..PLAIN };
+    rpm_family_before_include: Setup { prepare: concat!(rpm!(), old!()), expected: Hooked(MAIN), ..PLAIN };
+    rpm_family_before_include_bullseye: Setup {
+        release: Bullseye, prepare: concat!(rpm!(), old!(), config!("Match User bob", "  Banner none")), expected: Hooked(MAIN), ..PLAIN
+    };
+    rpm_family_before_include_without_a_last_newline: Setup {
+        prepare: concat!(rpm!(), old!(), "printf 'PrintLastLog no' >>/etc/ssh/sshd_config"), expected: Hooked(MAIN), ..PLAIN
+    };
+    rpm_family_before_include_with_a_command: Setup {
+        prepare: concat!(rpm!(), old!(), config!("AuthorizedKeysCommand /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody")),
+        expected: OTHERS, ..PLAIN
+    };
+    rpm_family_with_sshd_config_as_a_link: Setup {
+        prepare: concat!(rpm!(), old!(), "mv /etc/ssh/sshd_config /etc/ssh/real; ln -s real /etc/ssh/sshd_config"),
+        expected: Hooked(&["/etc/ssh/real"]), ..PLAIN
+    };
+    deb_family_before_include: Setup { prepare: old!(), expected: Hooked(UNIT), ..PLAIN };
+    deb_family_before_include_with_options: Setup {
+        prepare: concat!(old!(), "echo 'SSHD_OPTS=\"-o Banner=none\"' >/etc/default/ssh"), expected: Hooked(UNIT), ..PLAIN
+    };
+
+    read_only_etc: Setup { live: "mount --bind /etc /etc; mount -o remount,bind,ro /etc", expected: Left("read-only file system"), ..PLAIN };
+    kept_from_being_enabled: Setup {
+        prepare: "mkdir /etc/ec2-instance-connect; touch /etc/ec2-instance-connect/no-enable",
+        expected: Left("no-enable is there"), ..PLAIN
+    };
+    a_program_that_others_can_write: Setup {
+        prepare: "chmod g+w /usr/libexec/ec2-instance-connect", expected: Failed("can be written by others than root (mode 0775)"), ..PLAIN
+    };
+    a_program_that_is_not_there: Setup {
+        prepare: "rm /usr/libexec/ec2-instance-connect/eic_run_authorized_keys", expected: Failed("cannot be looked at"), ..PLAIN
+    };
+    a_program_behind_a_link_in_a_folder_of_somebody_s: Setup {
+        prepare: "mv /usr/libexec/ec2-instance-connect /usr/libexec/real; install -d -o ann /srv/of-ann; ln -s /usr/libexec/real /srv/of-ann/x; ln -s /srv/of-ann/x /usr/libexec/ec2-instance-connect",
+        expected: Failed("/srv/of-ann belongs to user"), ..PLAIN
+    };
+}
