@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Write};
 
 use crate::verify::record::VerifiedKey;
 
-/// Prints keys, one a line, and behind them the lines of a chained command. A reader that has closed its end is no error: sshd may have seen enough.
+/// Prints keys, one a line, and behind them the lines of a chained command. A reader that has closed its end is no
+/// error: sshd may have seen enough.
 ///
 /// # Errors
 /// Whatever else writing says.
