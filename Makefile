@@ -6,8 +6,10 @@ PREFIX ?= /usr
 DESTDIR ?=
 # Where the program lands; sshd needs it, and every folder above it, owned by root and writable by nobody else.
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
+# Where the built programs are.
+BUILT ?= $(TARGET)/release
 
-.PHONY: help demo test e2e lint build bench mutate deny emulator install clean
+.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -45,9 +47,20 @@ emulator: ## A fake IMDS and service to try things with by hand
 	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
 install: build ## The programs into DESTDIR, under PREFIX
-	install -D -m 0755 '$(TARGET)'/release/eic_run_authorized_keys '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
-	install -D -m 0755 '$(TARGET)'/release/ec2-instance-connect '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
-	install -D -m 0644 packaging/man/ec2-instance-connect.8 '$(DESTDIR)$(PREFIX)/share/man/man8/ec2-instance-connect.8'
+	@$(MAKE) --no-print-directory install-built
+
+# What `build` built, or BUILT holds; the packages are made of it too.
+install-built:
+	install -D -m 0755 '$(BUILT)/eic_run_authorized_keys' '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
+	install -D -m 0755 '$(BUILT)/ec2-instance-connect' '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/man/man8' packaging/man/*.8
+	install -D -m 0644 systemd/ec2-instance-connect.sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/ec2-instance-connect.conf'
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' README.md SECURITY.md
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/sshd' packaging/sshd/*.conf
+	install -D -m 0755 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/examples' packaging/examples/*
+
+packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12; as root it installs what it lacks)
+	@packaging/build dist
 
 clean:
 	$(CARGO) clean
