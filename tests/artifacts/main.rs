@@ -1,0 +1,6 @@
+//! What is made for the packages and beside them: `cargo test -p ec2-instance-connect-tests --features packages --test artifacts`.
+
+mod completions;
+mod man;
+mod shell;
+mod tools;

@@ -1,0 +1,93 @@
+//! The manual pages: well formed, and telling of each option that there is and of no other.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::{Command, CommandFactory};
+use ec2_instance_connect::{Options, admin};
+
+use crate::tools::{command, lacks, read, repository, said};
+
+fn pages() -> [(PathBuf, Command); 2] {
+    [Options::command(), admin::Options::command()].map(|program| {
+        let page = repository().join(format!("packaging/man/{}.8", program.get_name()));
+        (page, program)
+    })
+}
+
+#[test]
+fn the_pages_are_clean_for_mandoc_and_for_groff() {
+    if !lacks("manual pages by mandoc", &["mandoc"], "mandoc") {
+        for (page, _) in pages() {
+            let lint = command("mandoc")
+                .args(["-Tlint", "-Wwarning"])
+                .arg(page)
+                .output()
+                .unwrap();
+            assert!(lint.status.success(), "{}", said(&lint));
+        }
+    }
+    if !lacks("manual pages by groff", &["man", "groff"], "man-db groff-base") {
+        for (page, _) in pages() {
+            let man = command("man")
+                .env("LC_ALL", "C.UTF-8")
+                // Whatever terminal the tests run in.
+                .env("MANWIDTH", "80")
+                .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
+                .arg(page)
+                .output()
+                .unwrap();
+            assert!(man.status.success() && man.stderr.is_empty(), "{}", said(&man));
+        }
+    }
+}
+
+#[test]
+fn the_pages_tell_of_each_option_and_verb_and_of_no_other() {
+    for (page, program) in pages() {
+        let text = read(&page);
+        let (told, verbs) = (options_told(&text), program.get_subcommands().map(Command::get_name));
+        let mut there = options_of(&program);
+        for verb in program.get_subcommands() {
+            there.extend(options_of(verb));
+        }
+        // clap's own; the pages may leave them to --help.
+        let own = BTreeSet::from(["help".to_owned(), "version".to_owned()]);
+        let foreign = match program.get_name() {
+            // How to chain is the other program's.
+            "ec2-instance-connect" => BTreeSet::from(["chain".to_owned()]),
+            _ => BTreeSet::new(),
+        };
+        let told: BTreeSet<_> = told.difference(&own).cloned().collect();
+        let told: BTreeSet<_> = told.difference(&foreign).cloned().collect();
+        assert_eq!(told, there, "{}", page.display());
+        for verb in verbs {
+            assert!(text.contains(&format!(".Cm {verb}\n")), "{}: {verb}", page.display());
+        }
+        for status in 0..=2 {
+            assert!(
+                text.contains(&format!(".It {status}\n")),
+                "{}: {status}",
+                page.display()
+            );
+        }
+    }
+}
+
+fn options_of(command: &Command) -> BTreeSet<String> {
+    command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// mdoc writes `--root` as `.Fl -root`.
+fn options_told(page: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = page.split_whitespace().collect();
+    words
+        .windows(2)
+        .filter(|pair| matches!(pair[0], "Fl" | ".Fl" | "|"))
+        .filter_map(|pair| pair[1].strip_prefix('-').map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! Every shell script of the repository.
+
+use crate::tools::{command, files, lacks, read, repository, succeed};
+
+#[test]
+fn every_shell_script_passes_shellcheck() {
+    if lacks("shellcheck on every script", &["shellcheck"], "shellcheck") {
+        return;
+    }
+    let scripts: Vec<_> = files(repository())
+        .into_iter()
+        .filter(|path| {
+            let bytes = std::fs::read(path).expect("a file can be read");
+            bytes.starts_with(b"#!/bin/sh")
+        })
+        .collect();
+    assert!(scripts.len() >= 4, "{scripts:?}");
+    succeed(command("shellcheck").args(&scripts));
+    for script in &scripts {
+        let text = read(script);
+        let strict = text
+            .lines()
+            .any(|line| line.starts_with("set -u") || line.starts_with("set -eu"));
+        assert!(strict, "{} does not say `set -eu`", script.display());
+    }
+}
