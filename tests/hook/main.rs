@@ -1,10 +1,16 @@
 //! The hook in real systems: booted containers of three Debian releases, each set-up in one of its own.
 
 mod corpus;
+mod extras;
+#[path = "../support/families.rs"]
+mod families;
 mod interruption;
+#[path = "../support/machine.rs"]
 mod machine;
+#[path = "../support/releases.rs"]
 mod releases;
 mod roots;
 mod setups;
 mod steps;
+#[path = "../support/surroundings.rs"]
 mod surroundings;

@@ -1,5 +1,6 @@
 //! The table: set-ups of sshd that people have, and what enabling must come to in each.
 
+use crate::families::{old, rpm};
 use crate::releases::Release::{Bookworm, Bullseye, Trixie};
 use crate::steps::{Expected, Setup, check};
 use Expected::{AtRestart, ByAws, Failed, Hooked, Left};
@@ -15,48 +16,6 @@ const PLAIN: Setup = Setup {
     expected: Hooked(DROP_IN),
     serving: true,
 };
-
-/// Turns a root into one of the rpm family, as far as this program can tell.
-macro_rules! rpm {
-    () => {
-        r#"
-rm -f /etc/init.d/ssh /etc/os-release; printf 'ID="amzn"\nID_LIKE="centos rhel fedora"\n' >/etc/os-release
-sed -e 's#/etc/default/ssh#/etc/sysconfig/sshd#' -e 's/SSHD_OPTS/OPTIONS/' /lib/systemd/system/ssh.service >/lib/systemd/system/sshd.service
-rm -f /lib/systemd/system/ssh.service /lib/systemd/system/ssh@.service /etc/systemd/system/sshd.service
-rm -f /etc/systemd/system/multi-user.target.wants/ssh.service
-ln -s /lib/systemd/system/sshd.service /etc/systemd/system/multi-user.target.wants/
-mkdir -p /etc/sysconfig; sed s/SSHD_OPTS/OPTIONS/ /etc/default/ssh >/etc/sysconfig/sshd; rm /etc/default/ssh
-chmod 600 /etc/ssh/sshd_config; chmod 700 /etc/ssh/sshd_config.d
-"#
-    };
-}
-
-/// Puts a stand-in for an sshd before 8.2 in sshd's place: it knows no Include.
-macro_rules! old {
-    () => {
-        r#"
-mv /usr/sbin/sshd /usr/sbin/sshd.real
-cat >/usr/sbin/sshd <<'END'
-#!/bin/sh
-file=/etc/ssh/sshd_config
-previous=
-for word; do
-    if [ "$previous" = -f ]; then file=$word; fi
-    previous=$word
-done
-line=$(grep -n -i -m 1 '^[[:space:]]*include' "$file" | cut -d: -f1)
-if [ -n "$line" ]; then
-    echo "$file: line $line: Bad configuration option: Include" >&2
-    exit 255
-fi
-exec /usr/sbin/sshd.real "$@"
-END
-chmod 755 /usr/sbin/sshd
-sed -i /^Include/d /etc/ssh/sshd_config
-rm -r /etc/ssh/sshd_config.d
-"#
-    };
-}
 
 macro_rules! config {
     ($($line:literal),+) => { concat!("cat >>/etc/ssh/sshd_config <<'END'\n", $($line, "\n",)+ "END\n") };

@@ -1,4 +1,4 @@
-//! One container: a release's root with a set-up laid over it, booted, in namespaces of its own.
+//! One container: an image with a set-up laid over it, booted, in namespaces of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,36 +9,19 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::releases::{Release, extras};
-
 /// How long a container may take to be up; it takes one or two seconds.
 const BOOT_TIME: Duration = Duration::from_secs(60);
 
 /// How long a reload may take to come about.
 const RELOADED: Duration = Duration::from_secs(10);
 
-/// Users, keys and a quiet boot, in every set-up. It runs within the root, before the boot.
-const COMMON: &str = r#"
-useradd --system --no-create-home --shell /usr/sbin/nologin ec2-instance-connect
-useradd --create-home --shell /bin/sh ann
-groupadd sftponly; useradd --create-home --shell /bin/sh -G sftponly bob
-for user in ann bob; do
-    install -d -o $user -g $user -m 700 /home/$user/.ssh
-    install -o $user -g $user -m 600 /keys/own.pub /home/$user/.ssh/authorized_keys
-done
-systemctl -q mask getty@.service console-getty.service apt-daily.timer apt-daily-upgrade.timer systemd-networkd.service
-rm -rf /run/sshd /run/nologin
-# OpenSSH 9.8 and later shut out who fails to log in, as these tests do on purpose.
-if /usr/sbin/sshd -V 2>&1 | grep -q OpenSSH_1; then echo 'SSHD_OPTS="-o PerSourcePenalties=no"' >/etc/default/ssh; fi
-"#;
-
 /// Namespaces, an overlay on a tmpfs, a cgroup of its own; then the container.
 const START: &str = r#"
 set -eu
 ip link set lo up
-mount -t tmpfs -o size=512m machine "$FOLDER"
+mount -t tmpfs -o size=1g machine "$FOLDER"
 mkdir "$FOLDER/upper" "$FOLDER/work" "$FOLDER/root"
-mount -t overlay machine -o "lowerdir=$EXTRAS:$BASE,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
+mount -t overlay machine -o "lowerdir=$LAYERS,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
 mount --bind /dev "$FOLDER/root/dev"
 chroot "$FOLDER/root" sh -euc "$PREPARE" </dev/null >"$FOLDER/prepare.log" 2>&1 || { cat "$FOLDER/prepare.log"; exit 1; }
 umount "$FOLDER/root/dev"
@@ -47,8 +30,18 @@ umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$GROUP"
 echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
-exec systemd-nspawn -q --register=no --keep-unit --directory="$FOLDER/root" --network-namespace-path=/proc/$$/ns/net --boot
+exec systemd-nspawn -q --register=no --keep-unit --directory="$FOLDER/root" --network-namespace-path=/proc/$$/ns/net "$@" --boot
 "#;
+
+/// What containers are made of.
+pub(crate) struct Image {
+    /// Root folders, the uppermost first.
+    pub(crate) layers: Vec<PathBuf>,
+    /// Runs within the root before each set-up's own script.
+    pub(crate) common: String,
+    /// systemd-nspawn's options besides the usual ones.
+    pub(crate) options: Vec<String>,
+}
 
 /// A container, or only its root.
 pub(crate) struct Machine {
@@ -58,9 +51,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Boots `release` after `prepare` has run in its root.
-    pub(crate) fn boot(release: Release, prepare: &str) -> Self {
-        let mut machine = Self::start(release, prepare, true);
+    /// Boots that image after `prepare` has run in its root.
+    pub(crate) fn boot(image: impl Into<Image>, prepare: &str) -> Self {
+        let mut machine = Self::start(&image.into(), prepare, true);
         let end = Instant::now() + BOOT_TIME;
         loop {
             machine.alive();
@@ -79,8 +72,8 @@ impl Machine {
     }
 
     /// A root that is not booted, as image builders have it.
-    pub(crate) fn root(release: Release, prepare: &str) -> Self {
-        let mut machine = Self::start(release, prepare, false);
+    pub(crate) fn root(image: impl Into<Image>, prepare: &str) -> Self {
+        let mut machine = Self::start(&image.into(), prepare, false);
         let end = Instant::now() + BOOT_TIME;
         while !machine.log().contains("prepared") {
             machine.alive();
@@ -90,19 +83,26 @@ impl Machine {
         machine
     }
 
-    fn start(release: Release, prepare: &str, boot: bool) -> Self {
+    fn start(image: &Image, prepare: &str, boot: bool) -> Self {
         let folder = tempfile::tempdir().expect("there is a place for temporary folders");
         let log = fs::File::create(folder.path().with_extension("log")).expect("the folder is ours");
-        let base = release
-            .root()
-            .unwrap_or_else(|why| panic!("no root of {release:?}: {why}"));
+        let layers: Vec<_> = image.layers.iter().map(|layer| layer.to_string_lossy()).collect();
         let child = Command::new("unshare")
-            .args(["--mount", "--net", "--propagation", "private", "sh", "-c", START])
+            .args([
+                "--mount",
+                "--net",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                START,
+                "start",
+            ])
+            .args(&image.options)
             .env("FOLDER", folder.path())
             .env("GROUP", group(&folder))
-            .env("EXTRAS", extras())
-            .env("BASE", base)
-            .env("PREPARE", format!("{COMMON}\n{prepare}"))
+            .env("LAYERS", layers.join(":"))
+            .env("PREPARE", format!("{}\n{prepare}", image.common))
             .env("BOOT", if boot { "yes" } else { "no" })
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be had twice"))

@@ -1,64 +1,44 @@
-//! The roots that containers are made of: one for each release, made once and kept in the target folder.
+//! What the hook's tests lay over a release's root: the program under test, stand-ins for what sshd asks, users and keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
+use crate::machine::Image;
+use crate::releases::Release;
 use crate::surroundings::{program, target};
 
-/// A release of Debian, and with it of OpenSSH: 9.2, 8.4, 10.0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Release {
-    Bookworm,
-    Bullseye,
-    Trixie,
-}
+/// Users, keys and a quiet boot, in every set-up. It runs within the root, before the boot.
+const COMMON: &str = r#"
+useradd --system --no-create-home --shell /usr/sbin/nologin ec2-instance-connect
+useradd --create-home --shell /bin/sh ann
+groupadd sftponly; useradd --create-home --shell /bin/sh -G sftponly bob
+for user in ann bob; do
+    install -d -o $user -g $user -m 700 /home/$user/.ssh
+    install -o $user -g $user -m 600 /keys/own.pub /home/$user/.ssh/authorized_keys
+done
+systemctl -q mask getty@.service console-getty.service apt-daily.timer apt-daily-upgrade.timer systemd-networkd.service
+rm -rf /run/sshd /run/nologin
+# OpenSSH 9.8 and later shut out who fails to log in, as these tests do on purpose.
+if /usr/sbin/sshd -V 2>&1 | grep -q OpenSSH_1; then echo 'SSHD_OPTS="-o PerSourcePenalties=no"' >/etc/default/ssh; fi
+"#;
 
-impl Release {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bookworm => "bookworm",
-            Self::Bullseye => "bullseye",
-            Self::Trixie => "trixie",
+impl From<Release> for Image {
+    fn from(release: Release) -> Self {
+        let base = release
+            .root()
+            .unwrap_or_else(|why| panic!("no root of {release:?}: {why}"));
+        Self {
+            layers: vec![extras().to_owned(), base],
+            common: COMMON.to_owned(),
+            options: Vec::new(),
         }
-    }
-
-    /// The root, made by debootstrap where it is not there yet, or what kept it from being made.
-    pub(crate) fn root(self) -> Result<PathBuf, String> {
-        static MAKING: Mutex<()> = Mutex::new(());
-        let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let root = target().join("machines").join(self.name());
-        if root.join("usr/sbin/sshd").exists() {
-            return Ok(root);
-        }
-        let new = root.with_extension("new");
-        let _ = fs::remove_dir_all(&new);
-        fs::create_dir_all(&new).map_err(|error| error.to_string())?;
-        let made = Command::new("debootstrap")
-            .args([
-                "--variant=minbase",
-                "--include=openssh-server,openssh-client,systemd-sysv,dbus,libpam-systemd",
-            ])
-            .arg(self.name())
-            .arg(&new)
-            .output()
-            .map_err(|error| error.to_string())?;
-        if !made.status.success() {
-            let said = String::from_utf8_lossy(&made.stdout);
-            return Err(format!(
-                "debootstrap failed: {}",
-                said.lines().last().unwrap_or_default()
-            ));
-        }
-        fs::rename(&new, &root).map_err(|error| error.to_string())?;
-        Ok(root)
     }
 }
 
 /// What is laid over every root: the programs under test, with this machine's libc beside them, as an older
 /// release's would not do; a stand-in for the program that sshd runs, which answers with the pushed key at once; keys.
-pub(crate) fn extras() -> &'static Path {
+fn extras() -> &'static Path {
     static EXTRAS: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     EXTRAS.get_or_init(|| make_extras().expect("the target folder can be written"))
 }

@@ -1,0 +1,57 @@
+//! The roots that containers are made of: one for each release, made once and kept in the target folder.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::surroundings::target;
+
+/// A release of Debian, and with it of OpenSSH: 9.2, 8.4, 10.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Release {
+    Bookworm,
+    Bullseye,
+    Trixie,
+}
+
+impl Release {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Bullseye => "bullseye",
+            Self::Trixie => "trixie",
+        }
+    }
+
+    /// The root, made by debootstrap where it is not there yet, or what kept it from being made.
+    pub(crate) fn root(self) -> Result<PathBuf, String> {
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let root = target().join("machines").join(self.name());
+        if root.join("usr/sbin/sshd").exists() {
+            return Ok(root);
+        }
+        let new = root.with_extension("new");
+        let _ = fs::remove_dir_all(&new);
+        fs::create_dir_all(&new).map_err(|error| error.to_string())?;
+        let made = Command::new("debootstrap")
+            .args([
+                "--variant=minbase",
+                "--include=openssh-server,openssh-client,systemd-sysv,dbus,libpam-systemd",
+            ])
+            .arg(self.name())
+            .arg(&new)
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !made.status.success() {
+            let said = String::from_utf8_lossy(&made.stdout);
+            return Err(format!(
+                "debootstrap failed: {}",
+                said.lines().last().unwrap_or_default()
+            ));
+        }
+        fs::rename(&new, &root).map_err(|error| error.to_string())?;
+        Ok(root)
+    }
+}
