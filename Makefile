@@ -8,6 +8,8 @@ DESTDIR ?=
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
 # Where the built programs are.
 BUILT ?= $(TARGET)/release
+# Where zsh looks, by distribution; Debian's folder is vendor-completions.
+ZSH_COMPLETIONS ?= site-functions
 
 .PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages clean
 
@@ -58,6 +60,11 @@ install-built:
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' README.md SECURITY.md
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/sshd' packaging/sshd/*.conf
 	install -D -m 0755 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/examples' packaging/examples/*
+ifneq ($(wildcard $(BUILT)/completions),)
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(BUILT)'/completions/bash/*
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)' '$(BUILT)'/completions/zsh/*
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(BUILT)'/completions/fish/*
+endif
 
 packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12; as root it installs what it lacks)
 	@packaging/build dist
