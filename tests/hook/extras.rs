@@ -57,10 +57,10 @@ for key in own pushed admin; do ssh-keygen -q -t ed25519 -N '' -C $key -f keys/$
 printf '#!/bin/sh\ncat /keys/pushed.pub\n' >usr/libexec/ec2-instance-connect/eic_run_authorized_keys
 for historical in opt/aws/bin usr/share/ec2-instance-connect; do
     mkdir -p $historical
-    cp usr/libexec/ec2-instance-connect/eic_run_authorized_keys $historical/
+    ln -s "$(realpath --relative-to=$historical usr/libexec/ec2-instance-connect/eic_run_authorized_keys)" $historical/
 done
 printf '#!/bin/sh\ncat /keys/admin.pub\n' >usr/bin/admin_keys
-chmod 755 usr/sbin/ec2-instance-connect usr/bin/admin_keys usr/libexec/ec2-instance-connect/* opt/aws/bin/* usr/share/ec2-instance-connect/*
+chmod 755 usr/sbin/ec2-instance-connect usr/bin/admin_keys usr/libexec/ec2-instance-connect/*
 chmod 644 keys/*.pub
 "#;
 

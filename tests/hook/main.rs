@@ -1,5 +1,9 @@
 //! The hook in real systems: booted containers of three Debian releases, each set-up in one of its own.
 
+#[macro_use]
+mod shapes;
+
+mod aws;
 mod corpus;
 mod extras;
 #[path = "../support/families.rs"]

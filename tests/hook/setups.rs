@@ -17,16 +17,6 @@ const PLAIN: Setup = Setup {
     serving: true,
 };
 
-macro_rules! config {
-    ($($line:literal),+) => { concat!("cat >>/etc/ssh/sshd_config <<'END'\n", $($line, "\n",)+ "END\n") };
-}
-
-macro_rules! drop_in {
-    ($name:literal, $($line:literal),+) => {
-        concat!("cat >/etc/ssh/sshd_config.d/", $name, ".conf <<'END'\n", $($line, "\n",)+ "END\n")
-    };
-}
-
 macro_rules! setups {
     ($($name:ident: $setup:expr;)+) => { $(
         #[test]
@@ -219,30 +209,24 @@ setups! {
         expected: Hooked(UNIT), ..PLAIN
     };
     aws_s_override_in_lib: Setup {
-        prepare: "mkdir /lib/systemd/system/ssh.service.d; cat >/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf <<'END'
-[Service]
-ExecStart=
-ExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand /usr/share/ec2-instance-connect/eic_run_authorized_keys %%u %%f\" -o \"AuthorizedKeysCommandUser ec2-instance-connect\" $SSHD_OPTS
-END
-",
+        prepare: aws_deb!(),
         expected: ByAws(&["/usr/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf"]), ..PLAIN
     };
     aws_s_override_of_centos_8: Setup {
-        prepare: concat!(rpm!(), old!(), "mkdir /lib/systemd/system/sshd.service.d; cat >/lib/systemd/system/sshd.service.d/ec2-instance-connect.conf <<'END'
-[Service]
-ExecStart=
-ExecStart=/usr/sbin/sshd -D $OPTIONS -o \"AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %%u %%f\" -o \"AuthorizedKeysCommandUser ec2-instance-connect\"
-END
-"),
+        prepare: concat!(rpm!(), old!(), aws_rpm!()),
         expected: ByAws(&["/usr/lib/systemd/system/sshd.service.d/ec2-instance-connect.conf"]), ..PLAIN
     };
     aws_s_drop_in_of_amazon_linux_2023: Setup {
-        prepare: concat!(rpm!(), drop_in!("60-ec2-instance-connect", "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f", "AuthorizedKeysCommandUser ec2-instance-connect")),
+        prepare: concat!(rpm!(), aws_drop_in!()),
         expected: ByAws(DROP_IN), ..PLAIN
     };
     amazon_linux_2_s_two_lines: Setup {
-        prepare: concat!(rpm!(), old!(), config!("", "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f", "AuthorizedKeysCommandUser ec2-instance-connect")),
+        prepare: concat!(rpm!(), old!(), aws_lines!()),
         expected: ByAws(MAIN), ..PLAIN
+    };
+    an_option_added_to_aws_s_override: Setup {
+        prepare: concat!(aws_deb!(), "sed -i 's/ $SSHD_OPTS/ -o Banner=none&/' /lib/systemd/system/ssh.service.d/*.conf"),
+        expected: ByAws(&["/usr/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf"]), ..PLAIN
     };
     rpm_family: Setup { prepare: rpm!(), ..PLAIN };
     rpm_family_before_include: Setup { prepare: concat!(rpm!(), old!()), expected: Hooked(MAIN), ..PLAIN };

@@ -36,13 +36,13 @@ pub(crate) enum Expected {
 
 /// Everything that must not change by itself.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+pub(crate) struct Seen {
     /// `sshd -T` for two users, with the unit's own options.
     effective: String,
     /// Names, types, modes, owners and contents under the folders that could be touched.
-    files: BTreeMap<String, String>,
-    own: bool,
-    pushed: bool,
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) own: bool,
+    pub(crate) pushed: bool,
     admin: bool,
 }
 
@@ -73,7 +73,7 @@ fn files(machine: &Machine, serving: bool) -> BTreeMap<String, String> {
 }
 
 impl Seen {
-    fn of(machine: &Machine, serving: bool) -> Self {
+    pub(crate) fn of(machine: &Machine, serving: bool) -> Self {
         Self {
             effective: machine.run(EFFECTIVE).stdout,
             files: files(machine, serving),
@@ -84,14 +84,14 @@ impl Seen {
     }
 
     /// The pair of command and user that sshd says is in effect, for both users.
-    fn pairs(&self) -> Vec<&str> {
+    pub(crate) fn pairs(&self) -> Vec<&str> {
         self.effective
             .lines()
             .filter(|line| line.starts_with("authorizedkeyscommand"))
             .collect()
     }
 
-    fn others(&self) -> Vec<&str> {
+    pub(crate) fn others(&self) -> Vec<&str> {
         self.effective
             .lines()
             .filter(|line| !line.starts_with("authorizedkeyscommand"))
@@ -207,7 +207,7 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
 }
 
 /// The files that differ, folders aside.
-fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let paths = before
         .keys()
         .chain(after.keys().filter(|path| !before.contains_key(*path)));

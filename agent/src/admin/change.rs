@@ -1,11 +1,12 @@
 //! Changes made to files, undone, and brought to the running sshd.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::hook::sshd_config::Files;
 use super::options;
-use super::setup::{Changes, MARKERS, Setup};
+use super::setup::{self, Changes, MARKERS, Setup};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
@@ -35,6 +36,23 @@ pub(super) fn make(disk: &Disk, changes: &Changes) -> Result<Undo, Verdict> {
         }
     }
     Ok(undo)
+}
+
+/// The files of these changes, each once: `/lib` is `/usr/lib` on most systems.
+pub(super) fn files(disk: &Disk, changes: &Changes) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let paths = changes.keys().filter(|path| seen.insert(disk.on_host(path)));
+    paths.cloned().collect()
+}
+
+/// Takes the folders of units away that held nothing else.
+pub(super) fn tidy(disk: &Disk, changes: &Changes) {
+    let gone = changes
+        .iter()
+        .filter(|(path, change)| change.is_none() && setup::is_of_a_unit(path));
+    for folder in gone.filter_map(|(path, _)| path.parent()) {
+        disk.remove_empty_folder(folder);
+    }
 }
 
 impl Undo {
@@ -135,12 +153,19 @@ pub(super) fn take_effect(
             "As asked, the running sshd was left alone: {more} brings it about."
         )];
     }
-    if unit_changed && let Err(error) = systemd.ask(&["daemon-reload"]) {
+    let unit = setup.units.iter().find(|unit| systemd.is_active(&unit.name));
+    let carries = unit
+        .and_then(|unit| systemd.listener(&unit.name))
+        .is_some_and(|listener| listener.command_line.contains("AuthorizedKeysCommand"));
+    // What is started must be what was judged: the files, also where a package has taken its drop-in with it.
+    if (unit_changed || carries)
+        && let Err(error) = systemd.ask(&["daemon-reload"])
+    {
         return vec![format!(
             "systemctl daemon-reload failed ({error}): it takes effect at the next start of ssh."
         )];
     }
-    let Some(unit) = setup.units.iter().find(|unit| systemd.is_active(&unit.name)) else {
+    let Some(unit) = unit else {
         // Stopped, or idle behind a socket: the next sshd reads the files anyway.
         return Vec::new();
     };
@@ -151,20 +176,22 @@ pub(super) fn take_effect(
     let name = unit.name.as_str();
     // A HUP makes an sshd that a socket started bind the port anew, which systemd holds: it ends.
     let socket = name.replace(".service", ".socket");
-    let carries = systemd
-        .listener(name)
-        .is_some_and(|listener| listener.command_line.contains("AuthorizedKeysCommand"));
-    let done = if !unit_changed && !carries && !systemd.is_active(&socket) {
-        systemd.ask(&["reload", name])
+    let verb = if !unit_changed && !carries && !systemd.is_active(&socket) {
+        "reload"
     } else if unit.spares_connections {
-        systemd.ask(&["try-restart", name])
+        "try-restart"
     } else {
         return vec!["It takes effect at the next restart of ssh, which would end open connections here.".to_owned()];
+    };
+    let done = if options.package {
+        systemd.ask_as_package(&[verb, name])
+    } else {
+        systemd.ask(&[verb, name])
     };
     match done {
         Ok(()) => Vec::new(),
         Err(error) => vec![format!(
-            "{name} could not be reloaded: {error}. It takes effect at its next start."
+            "{name} was not reloaded: {error}. It takes effect at its next start."
         )],
     }
 }

@@ -1,19 +1,19 @@
-//! `disable`: takes our bytes out of sshd's configuration, and AWS's pair, if sshd still starts without them.
+//! `disable`: takes our bytes out of sshd's configuration, and by hand AWS's pair, if sshd still starts without them; or
+//! hands over to AWS's package where that has come back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::change::{self, Marker};
-use super::hook::lines::{self, SSHD_DROP_IN, Without, made_from};
-use super::hook::sshd_config::Files;
+use super::found::{self, Found};
+use super::hook::lines;
+use super::hook::pair::{self, HISTORICAL, InEffect, Owner};
+use super::hook::sshd_config::Who;
 use super::options;
-use super::setup::{Changes, Setup, unit_drop_in_path};
+use super::setup::{self, Changes, Setup};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent};
-
-/// Where drop-ins of units lie that AWS's packages, or this one, have written.
-const UNIT_FOLDERS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// Disables; what came of it, and what else is to be said.
 pub(super) fn disable(options: &options::Change) -> (Verdict, Vec<String>) {
@@ -31,19 +31,43 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
         Err(Verdict::NoSshd(_)) => None,
         other => Some(other?),
     };
-    let (changes, edited) = found(disk, now.as_ref());
+    let owners: &[Owner] = if options.package {
+        &[Owner::Ours]
+    } else {
+        &[Owner::Ours, Owner::Aws]
+    };
+    let Found { mut changes, edited } = found::find(disk, now.as_ref(), owners);
     if changes.is_empty() {
+        let by_aws = now.as_ref().is_some_and(|now| asks(now, Owner::Aws));
+        let had_gone = edited.is_empty() && !by_aws;
         let verdict = if edited.is_empty() {
             Verdict::NotHooked
         } else {
             Verdict::Edited(edited)
         };
-        return remembered(disk, options, true).map(|()| verdict);
+        if let Some(now) = now.as_ref().filter(|_| options.package && by_aws) {
+            notes.extend(left_to_aws(now));
+            // AWS's package has written over ours: the running sshd may still name this program.
+            if Marker::Hooked.is_set(disk) && !options.dry_run {
+                let sshd = now.sshd(scratch).ok();
+                notes.extend(change::take_effect(now, sshd.as_ref(), scratch, options, false));
+            }
+        }
+        return remembered(disk, options, had_gone).map(|()| verdict);
     }
-    let after = match Setup::read(disk, &changes) {
-        Err(Verdict::NoSshd(_)) => None,
-        other => Some(other?),
+    let read = |changes: &Changes| match Setup::read(disk, changes) {
+        Err(Verdict::NoSshd(_)) => Ok(None),
+        other => other.map(Some),
     };
+    let mut after = read(&changes)?;
+    let heir = match (&now, &after) {
+        (Some(now), Some(after)) if options.package => heir(now, after),
+        _ => None,
+    };
+    if let (Some(program), Some(now)) = (heir, &now) {
+        hand_over(&mut changes, now, program);
+        after = read(&changes)?;
+    }
     let sshd = match after.as_ref().map(|after| after.sshd(scratch)) {
         Some(Ok(sshd)) => Some(sshd),
         Some(Err(Silent::DoesNotRun(words))) => {
@@ -70,33 +94,75 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
             return Err(Verdict::LeansOnUs(words));
         }
     }
-    let paths: Vec<PathBuf> = changes.keys().cloned().collect();
+    let paths = change::files(disk, &changes);
     if options.dry_run {
         return Ok(Verdict::WouldTakeOut(paths));
     }
     change::make(disk, &changes)?;
-    for folder in paths
-        .iter()
-        .filter_map(|path| path.parent())
-        .filter(|folder| is_unit_folder(folder))
-    {
-        disk.remove_empty_folder(folder);
-    }
+    change::tidy(disk, &changes);
     remembered(disk, options, false)?;
     if !edited.is_empty() {
         notes.push(Verdict::Edited(edited).to_string());
     }
     if let Some(after) = &after {
-        let unit_changed = paths.iter().any(|path| path.parent().is_some_and(is_unit_folder));
+        notes.extend(Some(after).filter(|_| options.package).and_then(left_to_aws));
         notes.extend(change::take_effect(
             after,
             sshd.as_ref(),
             scratch,
             options,
-            unit_changed,
+            changes.keys().any(|path| setup::is_of_a_unit(path)),
         ));
     }
-    Ok(Verdict::TakenOut(paths))
+    Ok(match heir {
+        Some(_) => Verdict::HandedOver(paths),
+        None => Verdict::TakenOut(paths),
+    })
+}
+
+/// AWS's rpm, where it has come back and nobody would be asked without us: its scripts add no lines where they saw ours.
+/// The scripts of its deb run after ours have gone, and see to theirs themselves.
+fn heir(now: &Setup<'_>, after: &Setup<'_>) -> Option<&'static str> {
+    let [rpm, _] = HISTORICAL;
+    let is_there = now.disk.is_file_itself(Path::new(rpm));
+    let nobody = after
+        .config
+        .effective(Who::Everyone)
+        .is_some_and(|pair| pair.command.is_none());
+    (is_there && nobody && asks(now, Owner::Ours)).then_some(rpm)
+}
+
+/// Whether everybody's key command is this owner's.
+fn asks(setup: &Setup<'_>, owner: Owner) -> bool {
+    let pair = setup.config.effective(Who::Everyone).unwrap_or_default();
+    pair.command.is_some_and(|line| Owner::of(&line.value) == owner)
+}
+
+/// Has AWS's pair, which names `program`, stand where ours would be taken out of sshd's configuration.
+fn hand_over(changes: &mut Changes, now: &Setup<'_>, program: &str) {
+    for (path, change) in changes.iter_mut() {
+        if let Some(bytes) = now.config.files.get(path) {
+            *change = Some(lines::handed_over(bytes, program));
+        }
+    }
+}
+
+/// AWS's lines are not a package's to take, but whoever takes the program away must know of them.
+fn left_to_aws(setup: &Setup<'_>) -> Option<String> {
+    let is_aws_s = HISTORICAL
+        .iter()
+        .any(|program| setup.disk.is_file_itself(Path::new(program)));
+    let InEffect::Ours(Owner::Aws) = pair::in_effect(&setup.config) else {
+        return None;
+    };
+    let pair = setup.config.effective(Who::Everyone)?;
+    let place = &pair.command?.place;
+    (!is_aws_s).then(|| {
+        format!(
+            "sshd still asks by a line of AWS's package ({place}), which is left: without this program, it finds nothing \
+             there, and logs that at each login."
+        )
+    })
 }
 
 /// An admin's word lasts: that it was disabled by hand, or deleted, before the package goes.
@@ -113,50 +179,4 @@ fn remembered(disk: &Disk, options: &options::Change, had_gone: bool) -> Result<
     }
     Marker::Hooked.clear(disk);
     Ok(())
-}
-
-/// Every file with our bytes, or AWS's pair, and what stays of it; and the lines that somebody has changed.
-fn found(disk: &Disk, now: Option<&Setup<'_>>) -> (Changes, Vec<String>) {
-    let mut changes = Changes::new();
-    let mut edited = Vec::new();
-    let mut take = |path: &Path, without: Without| match without {
-        Without::Same => {}
-        Without::Rest(bytes) => {
-            changes.insert(path.to_owned(), Some(bytes));
-        }
-        Without::Nothing => {
-            changes.insert(path.to_owned(), None);
-        }
-        Without::Edited(line) => edited.push(format!("{}:{line}", path.display())),
-    };
-    // Also where nothing includes it any more.
-    let drop_in = PathBuf::from(SSHD_DROP_IN);
-    if let Ok(bytes) = disk.read(&drop_in) {
-        take(&drop_in, lines::without(&bytes));
-    }
-    if let Some(now) = now {
-        for (path, bytes) in now.config.files.iter().filter(|(path, _)| **path != drop_in) {
-            take(path, lines::without(bytes));
-        }
-        for unit in &now.units {
-            let ours = unit_drop_in_path(&unit.name);
-            for folder in UNIT_FOLDERS.map(|folder| Path::new(folder).join(format!("{}.d", unit.name))) {
-                for name in disk.names(&folder).into_iter().filter(|name| name.ends_with(".conf")) {
-                    let path = folder.join(name);
-                    let Ok(bytes) = disk.read(&path) else { continue };
-                    match lines::unit_without_aws(&bytes) {
-                        Without::Same if path == ours && made_from(&bytes).is_none() => {
-                            take(&path, Without::Edited(1));
-                        }
-                        without => take(&path, without),
-                    }
-                }
-            }
-        }
-    }
-    (changes, edited)
-}
-
-fn is_unit_folder(folder: &Path) -> bool {
-    UNIT_FOLDERS.iter().any(|units| folder.starts_with(units))
 }

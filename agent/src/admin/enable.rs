@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::change::{self, Marker};
+use super::found::{self, Found};
 use super::hook::lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
 use super::hook::pair::{self, InEffect, Owner, PROGRAM};
+use super::hook::shadow::Changed;
 use super::hook::sshd_config::{Files, SshdConfig, Who};
 use super::options;
 use super::setup::{self, Changes, Family, Setup, unit_drop_in_path};
@@ -12,6 +14,7 @@ use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::safe_path;
 use super::world::scratch::Scratch;
+use super::world::selinux;
 use super::world::sshd::{Silent, Sshd};
 
 /// Enables; what came of it, and what else is to be said.
@@ -22,6 +25,14 @@ pub(super) fn enable(options: &options::Change) -> (Verdict, Vec<String>) {
         Ok(scratch) => go(&disk, &scratch, options, &mut notes).unwrap_or_else(|verdict| verdict),
         Err(error) => Verdict::Scratch(error),
     };
+    let is_asked = matches!(verdict, Verdict::Enabled(_) | Verdict::Already(_));
+    if is_asked && disk.is_own_root() && selinux::lacks_module(Path::new("/")) {
+        notes.push(
+            "SELinux is on, and its policy lacks the module ec2-instance-connect: it may keep sshd's key command from \
+             IMDS. The package ec2-instance-connect-selinux has it."
+                .to_owned(),
+        );
+    }
     (verdict, notes)
 }
 
@@ -46,12 +57,13 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
             None
         }
     };
-    let before = match &sshd {
+    let answers = match &sshd {
         Some(sshd) => setup.confirmed(sshd, &setup.main)?,
         None => Vec::new(),
     };
     let changes = match pair::in_effect(&setup.config) {
         InEffect::Others(contender) => return Err(Verdict::Others(Box::new(contender))),
+        InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
         InEffect::Ours(owner) => {
             let renewed = renewed(disk)?;
             if renewed.is_empty() {
@@ -59,7 +71,14 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
             }
             renewed
         }
-        InEffect::Nothing => planned(disk, &setup, options)?,
+        InEffect::Nothing => planned(
+            &Changed {
+                files: disk,
+                changes: &Changes::new(),
+            },
+            &setup,
+            options,
+        )?,
     };
     for config in &setup.templates {
         if let InEffect::Others(contender) = pair::in_effect(config) {
@@ -76,16 +95,34 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
     if let Some(winner) = all.into_iter().find_map(pair::winner_over_us) {
         return Err(Verdict::Winner(Box::new(winner)));
     }
+    let overrides = changes
+        .iter()
+        .filter(|(path, change)| change.is_none() && setup::is_of_a_unit(path));
+    let before = Before {
+        answers,
+        policy_aside: overrides.count() > 0,
+    };
     if let Some(sshd) = &sshd {
         let copy = after
             .copy(&changes, scratch)
             .ok_or_else(|| Verdict::NoPlace(setup.main.clone()))?;
         let asked = after.sshd(scratch).ok();
-        judge(&after, asked.as_ref().unwrap_or(sshd), &copy, &before)?;
+        if judge(&after, asked.as_ref().unwrap_or(sshd), &copy, &before)? {
+            notes.push(
+                "With AWS's override gone, sshd has the distribution's crypto policy again, which that left out."
+                    .to_owned(),
+            );
+        }
     }
-    let paths: Vec<PathBuf> = changes.keys().cloned().collect();
+    let (laid, taken): (Vec<PathBuf>, Vec<PathBuf>) = change::files(disk, &changes)
+        .into_iter()
+        .partition(|path| changes.get(path).is_some_and(Option::is_some));
+    if !taken.is_empty() {
+        let taken: Vec<String> = taken.iter().map(|path| path.display().to_string()).collect();
+        notes.push(format!("In place of what AWS's package wrote: {}.", taken.join(", ")));
+    }
     if options.dry_run {
-        return Ok(Verdict::WouldEnable(paths));
+        return Ok(Verdict::WouldEnable(laid));
     }
 
     let undo = change::make(disk, &changes)?;
@@ -97,28 +134,27 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
             .map_or(words.as_str(), |(why, _)| why);
         return Err(Verdict::Undone(why.trim_end_matches('.').to_owned()));
     }
-    let laid: Vec<String> = paths.iter().map(|path| format!("{}\n", path.display())).collect();
-    if let Err(verdict) = Marker::Hooked.set(disk, &laid.concat()) {
+    let listed: Vec<String> = laid.iter().map(|path| format!("{}\n", path.display())).collect();
+    if let Err(verdict) = Marker::Hooked.set(disk, &listed.concat()) {
         undo.now(disk);
         return Err(verdict);
     }
     Marker::Disabled.clear(disk);
-    let unit_changed = paths.iter().any(|path| setup::is_unit_drop_in(path));
+    change::tidy(disk, &changes);
     notes.extend(user_is_missing(disk));
     notes.extend(change::take_effect(
         &after,
         sshd.as_ref(),
         scratch,
         options,
-        unit_changed,
+        changes.keys().any(|path| setup::is_of_a_unit(path)),
     ));
-    Ok(Verdict::Enabled(paths))
+    Ok(Verdict::Enabled(laid))
 }
 
 /// The pair is ours: it is left, and what this program laid is remembered where an interrupted call did not.
 fn already(disk: &Disk, setup: &Setup<'_>, owner: Owner, options: &options::Change) -> Result<Verdict, Verdict> {
-    let ours = pair::contexts(&setup.config).find_map(|who| setup.config.effective(who)?.command);
-    let place = ours.map(|line| line.place.to_string()).unwrap_or_default();
+    let place = place_of_command(setup);
     if owner == Owner::Aws {
         return Ok(Verdict::ByAws(place));
     }
@@ -134,7 +170,12 @@ fn already(disk: &Disk, setup: &Setup<'_>, owner: Owner, options: &options::Chan
 /// The files in which our bytes are as they were written.
 fn laid(disk: &Disk, setup: &Setup<'_>) -> Vec<PathBuf> {
     let files = setup.config.files.iter();
-    let in_config = files.filter(|(_, bytes)| !matches!(lines::without(bytes), Without::Same | Without::Edited(_)));
+    let in_config = files.filter(|(_, bytes)| {
+        !matches!(
+            lines::without(bytes, &[Owner::Ours]),
+            Without::Same | Without::Edited(_)
+        )
+    });
     let units = setup.units.iter().map(|unit| unit_drop_in_path(&unit.name));
     let units = units.filter(|path| disk.read(path).is_ok_and(|bytes| made_from(&bytes).is_some()));
     in_config.map(|(path, _)| path.clone()).chain(units).collect()
@@ -159,25 +200,63 @@ fn renewed(disk: &Disk) -> Result<Changes, Verdict> {
     Ok(changes)
 }
 
-/// What to lay, and where.
-fn planned(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
-    let gone = Marker::Hooked.paths(disk).into_iter().next();
+/// AWS's hook taken out and ours laid, where its bytes are as AWS's package wrote them.
+fn taken_over(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
+    let Found { mut changes, edited } = found::find(disk, Some(setup), &[Owner::Aws]);
+    if !edited.is_empty() {
+        return Err(Verdict::AwsEdited(edited));
+    }
+    // A file of AWS's own in which something stays is one that somebody has added to.
+    let is_its_own = |path: &Path| path == Path::new(SSHD_DROP_IN) || setup::is_of_a_unit(path);
+    let added = changes.iter().filter(|(path, rest)| rest.is_some() && is_its_own(path));
+    let added: Vec<String> = added.map(|(path, _)| path.display().to_string()).collect();
+    if !added.is_empty() {
+        return Err(Verdict::AwsEdited(added));
+    }
+    let without = Setup::read(disk, &changes)?;
+    match pair::in_effect(&without.config) {
+        InEffect::Others(contender) => Err(Verdict::AwsHides(Box::new(contender))),
+        InEffect::Ours(Owner::Ours) => Ok(changes),
+        InEffect::Ours(_) => Err(Verdict::ByAws(place_of_command(setup))),
+        InEffect::Nothing => {
+            let ours = planned(
+                &Changed {
+                    files: disk,
+                    changes: &changes,
+                },
+                &without,
+                options,
+            )?;
+            changes.extend(ours);
+            Ok(changes)
+        }
+    }
+}
+
+fn place_of_command(setup: &Setup<'_>) -> String {
+    let command = pair::contexts(&setup.config).find_map(|who| setup.config.effective(who)?.command);
+    command.map(|line| line.place.to_string()).unwrap_or_default()
+}
+
+/// What to lay, and where, on top of what `files` is already.
+fn planned(files: &Changed<'_>, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
+    let gone = Marker::Hooked.paths(setup.disk).into_iter().next();
     if let Some(path) = gone.filter(|_| options.package) {
         return Err(Verdict::Deleted(path));
     }
     let drop_in = PathBuf::from(SSHD_DROP_IN);
     if setup.config.includes_for_everyone(&drop_in) {
-        return match disk.read(&drop_in) {
+        return match files.read(&drop_in) {
             Ok(_) => Err(Verdict::Changed(drop_in)),
             Err(_) => Ok(Changes::from([(drop_in, Some(sshd_drop_in().into_bytes()))])),
         };
     }
-    match Family::of(disk) {
+    match Family::of(setup.disk) {
         Family::Deb => {
             let mut changes = Changes::new();
-            for unit in Setup::units_without_ours(disk) {
+            for unit in Setup::units_without_ours(files) {
                 let path = unit_drop_in_path(&unit.name);
-                if disk.exists(&path) {
+                if files.exists(&path) {
                     return Err(Verdict::Changed(path));
                 }
                 // Both the listener and what a socket starts have to be understood, or neither is touched.
@@ -191,9 +270,8 @@ fn planned(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<
             Ok(changes)
         }
         Family::Other => {
-            let main = disk.resolve(&setup.main).unwrap_or_else(|| setup.main.clone());
-            let bytes = disk.read(&main).map_err(|error| Verdict::Write {
-                path: main.clone(),
+            let bytes = files.read(&setup.main).map_err(|error| Verdict::Write {
+                path: setup.main.clone(),
                 error,
             })?;
             Ok(Changes::from([(setup.main.clone(), Some(with_block(&bytes)))]))
@@ -201,12 +279,22 @@ fn planned(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<
     }
 }
 
+/// What was in effect before.
+struct Before {
+    answers: Vec<setup::InEffect>,
+    /// Whether the override goes that kept the distribution's crypto policy from sshd.
+    policy_aside: bool,
+}
+
 /// Whether, by sshd's own word, ours is the effective pair for everybody and nothing else has changed.
-fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &[setup::InEffect]) -> Result<(), Verdict> {
+///
+/// Answers whether a crypto policy has come back.
+fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Result<bool, Verdict> {
     let answers = after.confirmed(sshd, file).map_err(|verdict| match verdict {
         Verdict::Broken(words) => Verdict::WouldBreak(words),
         other => other,
     })?;
+    let mut regained = false;
     for answer in &answers {
         let who = answer.connection.specification();
         if !answer.is_ours() {
@@ -216,19 +304,23 @@ fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &[setup::InEff
                 said: "otherwise".to_owned(),
             });
         }
-        let earlier = before.iter().find(|earlier| earlier.connection == answer.connection);
-        if let Some(line) = earlier.and_then(|earlier| answer.other_change(earlier)) {
+        let mut earlier = before.answers.iter();
+        let Some(earlier) = earlier.find(|earlier| earlier.connection == answer.connection) else {
+            continue;
+        };
+        if let Some(line) = answer.other_change(earlier, before.policy_aside) {
             return Err(Verdict::AlsoChanges {
                 who,
                 line: line.to_owned(),
             });
         }
+        regained |= answer.other_change(earlier, false).is_some();
     }
-    Ok(())
+    Ok(regained)
 }
 
 /// Looks again at what is on the disk now.
-fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &[setup::InEffect]) -> Result<(), Verdict> {
+fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Result<(), Verdict> {
     let now = Setup::read(disk, &Changes::new())?;
     if let Some(winner) = pair::winner_over_us(&now.config) {
         return Err(Verdict::Winner(Box::new(winner)));
@@ -237,7 +329,7 @@ fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &[setup::InEffect
         return Err(Verdict::NotHooked);
     }
     match now.sshd(scratch) {
-        Ok(sshd) => judge(&now, &sshd, &now.main, before),
+        Ok(sshd) => judge(&now, &sshd, &now.main, before).map(|_| ()),
         Err(Silent::DoesNotRun(words)) if ask => Err(Verdict::Broken(words)),
         Err(_) => Ok(()),
     }

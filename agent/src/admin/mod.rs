@@ -6,6 +6,7 @@
 mod change;
 mod disable;
 mod enable;
+mod found;
 pub mod hook;
 mod options;
 mod setup;

@@ -47,7 +47,8 @@ pub(super) struct Change {
     #[arg(long)]
     pub(super) no_reload: bool,
 
-    /// For package scripts: what an admin disabled, deleted or changed stays so, and nothing here counts as an admin's word
+    /// For package scripts: nothing here counts as an admin's word, and the hook of AWS's package is taken over or handed
+    /// back
     #[arg(long)]
     pub(super) package: bool,
 }

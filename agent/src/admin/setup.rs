@@ -20,6 +20,9 @@ pub(super) const MARKERS: &str = "/etc/ec2-instance-connect";
 const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const SSHD: &str = "/usr/sbin/sshd";
 
+/// Where drop-ins of units lie that AWS's packages, or this one, have written.
+pub(super) const UNIT_FOLDERS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+
 /// Changes to files: the new bytes, or that the file goes.
 pub(super) type Changes = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
@@ -95,9 +98,9 @@ impl<'a> Setup<'a> {
     }
 
     /// The units without what this program laid.
-    pub(super) fn units_without_ours(disk: &Disk) -> Vec<Unit> {
-        unit::read(disk, &|path| {
-            is_unit_drop_in(path) && disk.read(path).is_ok_and(|bytes| made_from(&bytes).is_some())
+    pub(super) fn units_without_ours(files: &dyn Files) -> Vec<Unit> {
+        unit::read(files, &|path| {
+            is_unit_drop_in(path) && files.read(path).is_ok_and(|bytes| made_from(&bytes).is_some())
         })
     }
 
@@ -176,6 +179,22 @@ fn options(arguments: &Arguments, unit: Option<&Unit>) -> Vec<(String, Place)> {
 const COMMAND: &str = "authorizedkeyscommand";
 const USER: &str = "authorizedkeyscommanduser";
 
+/// What the crypto policies of Fedora and RHEL set on sshd's command line (crypto-policies' `opensshserver.config`), as
+/// `sshd -T` of old and new releases names it. AWS's override of the unit leaves them out.
+const CRYPTO_POLICY: [&str; 11] = [
+    "casignaturealgorithms",
+    "ciphers",
+    "gssapikexalgorithms",
+    "hostbasedacceptedalgorithms",
+    "hostbasedacceptedkeytypes",
+    "hostkeyalgorithms",
+    "kexalgorithms",
+    "macs",
+    "pubkeyacceptedalgorithms",
+    "pubkeyacceptedkeytypes",
+    "requiredrsasize",
+];
+
 /// What sshd says is in effect for a connection.
 pub(super) struct InEffect {
     pub(super) connection: Connection,
@@ -195,9 +214,14 @@ impl InEffect {
         pair::Owner::of(self.value(COMMAND)) != pair::Owner::Other && self.value(USER) == pair::USER
     }
 
-    /// A line, other than the pair's two, that differs from what was in effect before.
-    pub(super) fn other_change<'b>(&'b self, before: &'b Self) -> Option<&'b str> {
-        let others = |its: &'b Self| its.lines.iter().filter(|line| !line.starts_with(COMMAND));
+    /// A line, other than the pair's two, that differs from what was in effect before. What a crypto policy sets is
+    /// passed over where `policy_aside`.
+    pub(super) fn other_change<'b>(&'b self, before: &'b Self, policy_aside: bool) -> Option<&'b str> {
+        let is_other = move |line: &&String| {
+            let keyword = line.split(' ').next().unwrap_or_default();
+            !(line.starts_with(COMMAND) || policy_aside && CRYPTO_POLICY.contains(&keyword))
+        };
+        let others = |its: &'b Self| its.lines.iter().filter(is_other);
         let (ours, theirs): (Vec<_>, Vec<_>) = (others(self).collect(), others(before).collect());
         let new = ours.iter().find(|line| !theirs.contains(line));
         let gone = theirs.iter().find(|line| !ours.contains(line));
@@ -214,8 +238,13 @@ fn is_same(read: Option<&Setting>, said: &str) -> bool {
 }
 
 /// Whether this is where this program lays a unit's drop-in.
-pub(super) fn is_unit_drop_in(path: &Path) -> bool {
+fn is_unit_drop_in(path: &Path) -> bool {
     path.starts_with("/etc/systemd/system") && path.file_name().is_some_and(|name| name == UNIT_DROP_IN)
+}
+
+/// Whether drop-ins of units lie in this folder, or in those above it.
+pub(super) fn is_of_a_unit(path: &Path) -> bool {
+    UNIT_FOLDERS.iter().any(|units| path.starts_with(units))
 }
 
 /// Where a unit's drop-in is laid.

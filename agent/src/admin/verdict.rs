@@ -26,6 +26,10 @@ pub(super) enum Verdict {
     Already(String),
     /// AWS's package has hooked its path in.
     ByAws(String),
+    /// AWS's package has hooked its path in, and somebody has changed that since.
+    AwsEdited(Vec<String>),
+    /// AWS's package's command keeps somebody else's from being asked.
+    AwsHides(Box<Contender>),
     /// Somebody else's command is in effect.
     Others(Box<Contender>),
     /// sshd does not start with the configuration as it is.
@@ -64,6 +68,8 @@ pub(super) enum Verdict {
     LeansOnUs(String),
     /// It is taken out now.
     TakenOut(Vec<PathBuf>),
+    /// AWS's package is there again, and is asked in place of this program.
+    HandedOver(Vec<PathBuf>),
     /// It would be taken out.
     WouldTakeOut(Vec<PathBuf>),
 }
@@ -132,6 +138,17 @@ impl fmt::Display for Verdict {
             Self::ByAws(place) => write!(
                 f,
                 "Hooked by AWS's package ({place}): left as it is, nothing was changed."
+            ),
+            Self::AwsEdited(places) => write!(
+                f,
+                "Hooked by AWS's package in lines that somebody has changed ({}): they are theirs, and nothing was \
+                 changed. They go on working: the path that they name leads to this program.",
+                places.join(", ")
+            ),
+            Self::AwsHides(contender) => write!(
+                f,
+                "Hooked by AWS's package. Without its lines, sshd would ask another key command: {contender}. So they \
+                 stay, and nothing was changed. They go on working: the path that they name leads to this program."
             ),
             Self::Others(contender) => {
                 let own = contender.line.value.trim();
@@ -220,6 +237,11 @@ impl fmt::Display for Verdict {
                  AuthorizedKeysCommandUser line. Nothing was changed. Mend that and disable again."
             ),
             Self::TakenOut(paths) => write!(f, "sshd asks EC2 Instance Connect no longer: {}.", names(paths)),
+            Self::HandedOver(paths) => write!(
+                f,
+                "AWS's package is there again, and sshd asks its program in place of this one: {}.",
+                names(paths)
+            ),
             Self::WouldTakeOut(paths) => write!(f, "Would take the hook out of {}. Nothing was changed.", names(paths)),
         }
     }

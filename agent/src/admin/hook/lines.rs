@@ -1,8 +1,7 @@
 //! The bytes of the hook, in each of its three forms, and the same bytes taken out again.
 
-use std::ops::Range;
-
-use super::pair::{HISTORICAL, Owner, PROGRAM, USER};
+use super::aws;
+use super::pair::{Owner, PROGRAM, USER};
 use super::sshd_config::Keyword;
 use super::words;
 
@@ -59,7 +58,7 @@ pub(crate) fn with_block(config: &[u8]) -> Vec<u8> {
     [before, block.as_bytes(), behind].concat()
 }
 
-fn first_match(config: &[u8]) -> Option<usize> {
+pub(super) fn first_match(config: &[u8]) -> Option<usize> {
     let mut at = 0;
     for line in config.split_inclusive(|&byte| byte == b'\n') {
         let text = String::from_utf8_lossy(line);
@@ -84,40 +83,59 @@ pub(crate) enum Without {
     Edited(usize),
 }
 
-/// A file of sshd's configuration without our bytes, and without AWS's pair.
-pub(crate) fn without(file: &[u8]) -> Without {
-    if file == sshd_drop_in().as_bytes() {
-        return Without::Nothing;
-    }
-    let blocks = [
-        sshd_drop_in(),
-        format!("{BEGIN}\n{}{END}\n", pair()),
-        format!("\n{BEGIN_AFTER_NEWLINE}\n{}{END}\n", pair()),
-        pair(),
-    ];
+/// A file of sshd's configuration without the bytes of these owners.
+pub(crate) fn without(file: &[u8], owners: &[Owner]) -> Without {
     let mut rest = file.to_vec();
-    for block in &blocks {
-        rest = cut(&rest, block.as_bytes());
+    if owners.contains(&Owner::Ours) {
+        if file == sshd_drop_in().as_bytes() {
+            return Without::Nothing;
+        }
+        for block in blocks() {
+            rest = replaced(&rest, block.as_bytes(), b"");
+        }
     }
-    for program in HISTORICAL {
-        rest = without_aws_pair(&rest, program);
+    if owners.contains(&Owner::Aws) {
+        rest = aws::without_lines(&rest);
     }
-    let named = line_naming_us(&rest);
-    match named {
+    match line_naming(&rest, owners) {
         Some(line) => Without::Edited(line),
         None if rest == file => Without::Same,
         None => Without::Rest(rest),
     }
 }
 
-fn cut(bytes: &[u8], part: &[u8]) -> Vec<u8> {
+/// A file with AWS's pair, naming `program`, in place of ours.
+pub(crate) fn handed_over(file: &[u8], program: &str) -> Vec<u8> {
+    let pair = aws::lines(program);
+    if file == sshd_drop_in().as_bytes() {
+        return pair.into_bytes();
+    }
+    let mut rest = file.to_vec();
+    for block in blocks() {
+        let newline = if block.starts_with('\n') { "\n" } else { "" };
+        rest = replaced(&rest, block.as_bytes(), format!("{newline}{pair}").as_bytes());
+    }
+    rest
+}
+
+/// Our bytes, in each form that stands in a file together with others.
+fn blocks() -> [String; 4] {
+    [
+        sshd_drop_in(),
+        format!("{BEGIN}\n{}{END}\n", pair()),
+        format!("\n{BEGIN_AFTER_NEWLINE}\n{}{END}\n", pair()),
+        pair(),
+    ]
+}
+
+/// The first `part`, if it is whole lines, replaced.
+fn replaced(bytes: &[u8], part: &[u8], by: &[u8]) -> Vec<u8> {
     match bytes.windows(part.len()).position(|window| window == part) {
         Some(at) => {
             let before = bytes.get(..at).unwrap_or_default();
             let behind = bytes.get(at + part.len()..).unwrap_or_default();
-            // The pair must be whole lines.
             if before.is_empty() || before.ends_with(b"\n") || part.starts_with(b"\n") {
-                [before, behind].concat()
+                [before, by, behind].concat()
             } else {
                 bytes.to_vec()
             }
@@ -126,25 +144,8 @@ fn cut(bytes: &[u8], part: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Takes out a line that names `program` as the command and, with it, the lines that name its user.
-fn without_aws_pair(bytes: &[u8], program: &str) -> Vec<u8> {
-    let lines = || bytes.split_inclusive(|&byte| byte == b'\n');
-    let is_command = |line: &[u8]| {
-        setting(line).is_some_and(|(keyword, value)| {
-            keyword == Keyword::Command && value.split_whitespace().collect::<Vec<_>>() == [program, "%u", "%f"]
-        })
-    };
-    let is_user = |line: &[u8]| setting(line).is_some_and(|(keyword, value)| keyword == Keyword::User && value == USER);
-    if !lines().any(is_command) {
-        return bytes.to_vec();
-    }
-    lines()
-        .filter(|line| !is_command(line) && !is_user(line))
-        .collect::<Vec<_>>()
-        .concat()
-}
-
-fn setting(line: &[u8]) -> Option<(Keyword, String)> {
+/// The keyword and value of a line that names a key command or its user.
+pub(super) fn setting(line: &[u8]) -> Option<(Keyword, String)> {
     let text = String::from_utf8_lossy(line);
     let (keyword, rest) = words::keyword(&text)?;
     match keyword.to_ascii_lowercase().as_str() {
@@ -154,98 +155,24 @@ fn setting(line: &[u8]) -> Option<(Keyword, String)> {
     }
 }
 
-fn line_naming_us(bytes: &[u8]) -> Option<usize> {
+fn line_naming(bytes: &[u8], owners: &[Owner]) -> Option<usize> {
     let mut lines = bytes.split(|&byte| byte == b'\n');
     let at = lines.position(|line| {
-        setting(line).is_some_and(|(keyword, value)| keyword == Keyword::Command && Owner::of(&value) != Owner::Other)
+        setting(line).is_some_and(|(keyword, value)| keyword == Keyword::Command && owners.contains(&Owner::of(&value)))
     });
     at.map(|at| at + 1)
 }
 
-/// An ExecStart without the two `-o` that AWS's package puts into it, each however quoted; `None` where they are not
-/// both there.
-fn exec_start_without_pair(line: &str) -> Option<String> {
-    let mut spans = Vec::new();
-    let mut quote = None;
-    let mut start = None;
-    for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
-        match (c, quote) {
-            (_, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                start = start.or(Some(at));
-            }
-            (_, None) if c.is_whitespace() => spans.extend(start.take().map(|start| start..at)),
-            (_, None) => start = start.or(Some(at)),
-        }
-    }
-    let word = |span: &Range<usize>| line.get(span.clone()).unwrap_or_default().replace(['"', '\''], "");
-    let mut cut: Vec<Range<usize>> = Vec::new();
-    let (mut command, mut user) = (false, false);
-    for (at, span) in spans.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|before| spans.get(before));
-        let (option, from) = match before.filter(|before| word(before) == "-o") {
-            Some(before) => (word(span), before.start),
-            None => match word(span).strip_prefix("-o") {
-                Some(option) if !option.is_empty() => (option.to_owned(), span.start),
-                _ => continue,
-            },
-        };
-        match setting(option.as_bytes()) {
-            Some((Keyword::Command, value)) if Owner::of(&value) == Owner::Aws => command = true,
-            Some((Keyword::User, value)) if value == USER => user = true,
-            _ => continue,
-        }
-        // With the white space before it.
-        let head = line.get(..from).unwrap_or_default().trim_end().len();
-        cut.push(head..span.end);
-    }
-    let mut rest = String::new();
-    let mut at = 0;
-    for span in cut {
-        rest.push_str(line.get(at..span.start).unwrap_or_default());
-        at = span.end;
-    }
-    rest.push_str(line.get(at..).unwrap_or_default());
-    (command && user).then_some(rest)
-}
-
-/// What stays of a unit's drop-in without AWS's two `-o`.
-pub(crate) fn unit_without_aws(drop_in: &[u8]) -> Without {
-    if made_from(drop_in).is_some() {
-        return Without::Nothing;
-    }
-    let text = String::from_utf8_lossy(drop_in);
-    let mut rest = Vec::new();
-    let mut taken = false;
-    let mut other = false;
-    for line in text.split_inclusive('\n') {
-        let exec = line.trim_start().starts_with("ExecStart");
-        match exec_start_without_pair(line).filter(|_| exec) {
-            Some(without) => {
-                taken = true;
-                rest.push(without);
-            }
-            None => {
-                let trimmed = line.trim();
-                let plain = trimmed.is_empty() || trimmed.starts_with(['#', ';']);
-                other |= !(plain || trimmed == "[Service]" || trimmed == "ExecStart=");
-                rest.push(line.to_owned());
-            }
-        }
-    }
-    match (taken, other) {
-        (false, _) => Without::Same,
-        // An ExecStart reset and set again, and nothing else: it was there for the pair alone.
-        (true, false) => Without::Nothing,
-        (true, true) => Without::Rest(rest.concat().into_bytes()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::pair::HISTORICAL;
     use super::*;
+
+    const BOTH: &[Owner] = &[Owner::Ours, Owner::Aws];
+
+    fn without(file: &[u8]) -> Without {
+        super::without(file, BOTH)
+    }
 
     #[test]
     fn a_block_put_in_and_taken_out_leaves_the_same_bytes() {
@@ -279,47 +206,46 @@ mod tests {
     }
 
     #[test]
-    fn amazon_linux_2_s_two_lines_are_taken_out_and_nothing_else() {
-        let before = "Port 22\n";
-        let aws = "\nAuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f\nAuthorizedKeysCommandUser ec2-instance-connect\n";
-        let rest = without(format!("{before}{aws}# end\n").as_bytes());
-        assert_eq!(rest, Without::Rest(b"Port 22\n\n# end\n".to_vec()));
-    }
-
-    #[test]
-    fn aws_s_override_goes_where_it_is_only_the_pair_s() {
-        let line = "/usr/sbin/sshd -D $SSHD_OPTS";
-        let pair = format!(
-            " -o \"AuthorizedKeysCommand {} %%u %%f\" -o \"AuthorizedKeysCommandUser {USER}\"",
-            HISTORICAL[1]
-        );
-        let aws = format!("[Service]\nExecStart=\nExecStart={line}{pair}\n");
-        assert_eq!(unit_without_aws(aws.as_bytes()), Without::Nothing);
-        // As Ubuntu's package writes it, and with other quotes.
-        for pair in [
-            format!(
-                " -o \"AuthorizedKeysCommand {} %%u %%f\" -o \"AuthorizedKeysCommandUser {USER}\"",
-                HISTORICAL[1]
-            ),
-            format!(
-                " '-oAuthorizedKeysCommand {} %%u %%f'  -o AuthorizedKeysCommandUser={USER}",
-                HISTORICAL[0]
-            ),
-        ] {
-            let middle = format!("[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D{pair} $SSHD_OPTS\n");
-            assert_eq!(unit_without_aws(middle.as_bytes()), Without::Nothing, "{middle}");
-        }
-        let edited = format!("[Service]\nNice=5\nExecStart=\nExecStart={line}{pair}\n");
-        let rest = format!("[Service]\nNice=5\nExecStart=\nExecStart={line}\n");
-        assert_eq!(unit_without_aws(edited.as_bytes()), Without::Rest(rest.into_bytes()));
-    }
-
-    #[test]
     fn a_unit_s_drop_in_tells_what_it_was_made_from_unless_somebody_changed_it() {
         let made = unit_drop_in("/usr/sbin/sshd -D $SSHD_OPTS");
         assert_eq!(made_from(made.as_bytes()).unwrap(), "/usr/sbin/sshd -D $SSHD_OPTS");
         assert!(made.contains("%%u %%f"));
         assert_eq!(made_from(made.replace("-D", "-D -e").as_bytes()).map(|_| ()), Some(()));
         assert_eq!(made_from(format!("{made}Nice=5\n").as_bytes()), None);
+    }
+
+    #[test]
+    fn handed_over_ours_is_aws_s_pair_in_the_same_place() {
+        let pair = aws::lines(HISTORICAL[0]);
+        assert_eq!(handed_over(sshd_drop_in().as_bytes(), HISTORICAL[0]), pair.as_bytes());
+        for (before, behind) in [("Port 22\n", "Match User a\nBanner none\n"), ("", ""), ("Port 22", "")] {
+            let config = format!("{before}{behind}");
+            let over = handed_over(&with_block(config.as_bytes()), HISTORICAL[0]);
+            let newline = if before.is_empty() || before.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+            assert_eq!(
+                String::from_utf8(over.clone()).unwrap(),
+                format!("{before}{newline}{pair}{behind}")
+            );
+            assert_eq!(super::without(&over, &[Owner::Ours]), Without::Same);
+        }
+    }
+
+    #[test]
+    fn only_the_bytes_of_the_owners_that_are_named_are_taken_out() {
+        let aws = aws::lines(HISTORICAL[0]);
+        let both = format!("{}{aws}", String::from_utf8(with_block(b"")).unwrap());
+        assert_eq!(
+            super::without(both.as_bytes(), &[Owner::Ours]),
+            Without::Rest(aws.into_bytes())
+        );
+        assert_eq!(
+            super::without(both.as_bytes(), &[Owner::Aws]),
+            Without::Rest(with_block(b""))
+        );
+        assert_eq!(super::without(both.as_bytes(), BOTH), Without::Rest(Vec::new()));
     }
 }

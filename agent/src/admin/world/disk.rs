@@ -117,6 +117,13 @@ impl Disk {
         }
     }
 
+    /// Whether a regular file stands there itself, and not a link to one.
+    pub(crate) fn is_file_itself(&self, path: &Path) -> bool {
+        let folder = path.parent().map(|folder| self.on_host(folder));
+        let own = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+        own.is_some_and(|path| fs::symlink_metadata(path).is_ok_and(|its| its.is_file()))
+    }
+
     /// Takes a folder away if nothing is in it.
     pub(crate) fn remove_empty_folder(&self, path: &Path) {
         let _ = fs::remove_dir(self.on_host(path));

@@ -10,6 +10,12 @@ use super::disk::Disk;
 use super::process::{self, Ended};
 use crate::host::read::regular_file;
 
+/// Debian's way for maintainer scripts (init-system-helpers).
+const DEB_SYSTEMD_INVOKE: &str = "/usr/bin/deb-systemd-invoke";
+
+/// What it says, with status 0, where policy-rc.d forbids it.
+const KEPT_BY_POLICY: &str = "returned 101, not running";
+
 /// The running systemd.
 pub(crate) struct Systemd<'a> {
     scratch: &'a Path,
@@ -50,6 +56,20 @@ impl<'a> Systemd<'a> {
             Ok(ended) => Err(ended.stderr.trim().to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// As [`Systemd::ask`], for a package's script: on Debian, the machine's policy-rc.d has a word in it.
+    pub(crate) fn ask_as_package(&self, verb: &[&str]) -> Result<(), String> {
+        if !Path::new(DEB_SYSTEMD_INVOKE).exists() {
+            return self.ask(verb);
+        }
+        let mut command = Command::new(DEB_SYSTEMD_INVOKE);
+        command.args(verb);
+        let ended = process::run(command, self.scratch).map_err(|error| error.to_string())?;
+        if ended.status == Some(0) && !ended.stderr.contains(KEPT_BY_POLICY) {
+            return Ok(());
+        }
+        Err(ended.stderr.trim().to_owned())
     }
 
     /// The main process of a unit.

@@ -1,0 +1,64 @@
+//! Shapes that a root is given before it boots: configurations, and the hooks of AWS's packages.
+
+macro_rules! config {
+    ($($line:literal),+) => { concat!("cat >>/etc/ssh/sshd_config <<'END'\n", $($line, "\n",)+ "END\n") };
+}
+
+macro_rules! drop_in {
+    ($name:literal, $($line:literal),+) => {
+        concat!("cat >/etc/ssh/sshd_config.d/", $name, ".conf <<'END'\n", $($line, "\n",)+ "END\n")
+    };
+}
+
+/// Writes the override that AWS's packages write or own, for a unit and a program.
+macro_rules! aws_override {
+    ($unit:literal, $program:literal) => {
+        concat!(
+            "mkdir -p /lib/systemd/system/",
+            $unit,
+            ".d; cat >/lib/systemd/system/",
+            $unit,
+            ".d/ec2-instance-connect.conf <<'END'\n",
+            "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand ",
+            $program,
+            " %%u %%f\" ",
+            "-o \"AuthorizedKeysCommandUser ec2-instance-connect\" $SSHD_OPTS\nEND\n"
+        )
+    };
+}
+
+/// The override of Ubuntu's package.
+macro_rules! aws_deb {
+    () => {
+        aws_override!("ssh.service", "/usr/share/ec2-instance-connect/eic_run_authorized_keys")
+    };
+}
+
+/// The override of the rpm for RHEL and CentOS.
+macro_rules! aws_rpm {
+    () => {
+        aws_override!("sshd.service", "/opt/aws/bin/eic_run_authorized_keys")
+    };
+}
+
+/// The drop-in for sshd of Amazon Linux 2023.
+macro_rules! aws_drop_in {
+    () => {
+        drop_in!(
+            "60-ec2-instance-connect",
+            "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f",
+            "AuthorizedKeysCommandUser ec2-instance-connect"
+        )
+    };
+}
+
+/// The two lines of Amazon Linux 2.
+macro_rules! aws_lines {
+    () => {
+        config!(
+            "",
+            "AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f",
+            "AuthorizedKeysCommandUser ec2-instance-connect"
+        )
+    };
+}
