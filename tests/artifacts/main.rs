@@ -2,5 +2,7 @@
 
 mod completions;
 mod man;
+mod selinux;
+mod selinux_package;
 mod shell;
 mod tools;
