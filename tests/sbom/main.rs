@@ -1,0 +1,41 @@
+//! Writes what of others is linked into the programs: a list for machines (CycloneDX 1.5, JSON) and the licences for people.
+//!
+//! `sbom LIST LICENCES`. The same sources give the same bytes; `SOURCE_DATE_EPOCH` gives the list its date. cargo resolves the
+//! features for the programs alone: what reads `cargo metadata` for this, as the usual tools do, lists crates too that only
+//! the tests link.
+
+mod crates;
+mod cyclonedx;
+mod licences;
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
+    let [list, texts] = arguments.as_slice() else {
+        eprintln!("usage: sbom LIST LICENCES");
+        return ExitCode::from(2);
+    };
+    match write(list, texts) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sbom: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(list: &PathBuf, texts: &PathBuf) -> Result<(), Box<dyn Error>> {
+    let linked = crates::linked()?;
+    let date = env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .map(|seconds| seconds.parse())
+        .transpose()?;
+    fs::write(list, cyclonedx::document(&linked, date)?)?;
+    fs::write(texts, licences::document(&linked)?)?;
+    Ok(())
+}
