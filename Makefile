@@ -11,7 +11,7 @@ BUILT ?= $(TARGET)/release
 # Where zsh looks, by distribution; Debian's folder is vendor-completions.
 ZSH_COMPLETIONS ?= site-functions
 
-.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages clean
+.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages repo clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -60,11 +60,17 @@ install-built:
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' README.md SECURITY.md
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/sshd' packaging/sshd/*.conf
 	install -D -m 0755 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/examples' packaging/examples/*
+# Made for packages beside the programs.
 ifneq ($(wildcard $(BUILT)/completions),)
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' '$(BUILT)/THIRD-PARTY'
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(BUILT)'/completions/bash/*
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)' '$(BUILT)'/completions/zsh/*
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(BUILT)'/completions/fish/*
 endif
+
+repo: ## Signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=where it will be served
+	@packaging/tools
+	@packaging/repo '$(KEY)' dist
 
 packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12; as root it installs what it lacks)
 	@packaging/build dist
