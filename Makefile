@@ -11,7 +11,7 @@ BUILT ?= $(TARGET)/release
 # Where zsh looks, by distribution; Debian's folder is vendor-completions.
 ZSH_COMPLETIONS ?= site-functions
 
-.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages repo clean
+.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages reproduce repo clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -68,11 +68,14 @@ ifneq ($(wildcard $(BUILT)/completions),)
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(BUILT)'/completions/fish/*
 endif
 
+reproduce: ## Build the packages again elsewhere, and see that no byte of dist/ differs
+	@packaging/reproduce dist
+
 repo: ## Signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=where it will be served
 	@packaging/tools
 	@packaging/repo '$(KEY)' dist
 
-packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12; as root it installs what it lacks)
+packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12)
 	@packaging/build dist
 
 clean:
