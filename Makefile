@@ -11,10 +11,10 @@ BUILT ?= $(TARGET)/release
 # Where zsh looks, by distribution; Debian's folder is vendor-completions.
 ZSH_COMPLETIONS ?= site-functions
 
-.PHONY: help demo test e2e lint build bench mutate deny emulator install install-built packages reproduce repo clean
+.PHONY: help demo test test-packages e2e lint build bench mutate deny emulator install install-built packages reproduce repo clean
 
 help: ## What can be made
-	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
@@ -23,13 +23,17 @@ demo: ## Push a key, see it verified, and see three others refused (no root, no 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
 	@CARGO='$(CARGO)' tests/run
 
+test-packages: ## Install, upgrade, roll back and remove what is in dist/, and log in each time (root; make packages first)
+	@packaging/tools
+	@CARGO='$(CARGO)' tests/run --package ec2-instance-connect-tests --features packages --test artifacts --test packages
+
 e2e: build ## The whole login with real sshd, ssh, AWS CLI and mssh, in namespaces of its own (root)
 	@tests/e2e/install
 	$(CARGO) test --locked --package ec2-instance-connect-tests --test e2e -- --show-output
 
 lint: ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 build: ## The program as it ships: target/release/eic_run_authorized_keys
 	$(CARGO) build --release --locked --package ec2-instance-connect
