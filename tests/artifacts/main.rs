@@ -2,6 +2,7 @@
 
 mod completions;
 mod man;
+mod repository;
 mod sbom;
 mod selinux;
 mod selinux_package;
