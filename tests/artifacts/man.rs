@@ -16,29 +16,35 @@ fn pages() -> [(PathBuf, Command); 2] {
 }
 
 #[test]
-fn the_pages_are_clean_for_mandoc_and_for_groff() {
-    if !lacks("manual pages by mandoc", &["mandoc"], "mandoc") {
-        for (page, _) in pages() {
-            let lint = command("mandoc")
-                .args(["-Tlint", "-Wwarning"])
-                .arg(page)
-                .output()
-                .unwrap();
-            assert!(lint.status.success(), "{}", said(&lint));
-        }
+fn mandoc_has_nothing_to_say_of_the_pages() {
+    if lacks("manual pages by mandoc", &["mandoc"], "mandoc") {
+        return;
     }
-    if !lacks("manual pages by groff", &["man", "groff"], "man-db groff-base") {
-        for (page, _) in pages() {
-            let man = command("man")
-                .env("LC_ALL", "C.UTF-8")
-                // Whatever terminal the tests run in.
-                .env("MANWIDTH", "80")
-                .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
-                .arg(page)
-                .output()
-                .unwrap();
-            assert!(man.status.success() && man.stderr.is_empty(), "{}", said(&man));
-        }
+    for (page, _) in pages() {
+        let lint = command("mandoc")
+            .args(["-Tlint", "-Wwarning"])
+            .arg(page)
+            .output()
+            .unwrap();
+        assert!(lint.status.success(), "{}", said(&lint));
+    }
+}
+
+#[test]
+fn groff_has_nothing_to_say_of_the_pages() {
+    if lacks("manual pages by groff", &["man", "groff"], "man-db groff-base") {
+        return;
+    }
+    for (page, _) in pages() {
+        let man = command("man")
+            .env("LC_ALL", "C.UTF-8")
+            // Whatever terminal the tests run in.
+            .env("MANWIDTH", "80")
+            .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
+            .arg(page)
+            .output()
+            .unwrap();
+        assert!(man.status.success() && man.stderr.is_empty(), "{}", said(&man));
     }
 }
 
@@ -58,8 +64,10 @@ fn the_pages_tell_of_each_option_and_verb_and_of_no_other() {
             "ec2-instance-connect" => BTreeSet::from(["chain".to_owned()]),
             _ => BTreeSet::new(),
         };
-        let told: BTreeSet<_> = told.difference(&own).cloned().collect();
-        let told: BTreeSet<_> = told.difference(&foreign).cloned().collect();
+        let told: BTreeSet<_> = told
+            .into_iter()
+            .filter(|option| !own.contains(option) && !foreign.contains(option))
+            .collect();
         assert_eq!(told, there, "{}", page.display());
         for verb in verbs {
             assert!(text.contains(&format!(".Cm {verb}\n")), "{}: {verb}", page.display());
