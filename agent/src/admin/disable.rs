@@ -15,18 +15,13 @@ use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent};
 
-/// Disables; what came of it, and what else is to be said.
-pub(super) fn disable(options: &options::Change) -> (Verdict, Vec<String>) {
-    let disk = Disk::new(&options.root);
-    let mut notes = Vec::new();
-    let verdict = match Scratch::new(&disk) {
-        Ok(scratch) => go(&disk, &scratch, options, &mut notes).unwrap_or_else(|verdict| verdict),
-        Err(error) => Verdict::Scratch(error),
-    };
-    (verdict, notes)
-}
-
-fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec<String>) -> Result<Verdict, Verdict> {
+/// Disables; what came of it, and in `notes` what else is to be said.
+pub(super) fn disable(
+    disk: &Disk,
+    scratch: &Scratch,
+    options: &options::Change,
+    notes: &mut Vec<String>,
+) -> Result<Verdict, Verdict> {
     let now = match Setup::read(disk, &Changes::new()) {
         Err(Verdict::NoSshd(_)) => None,
         other => Some(other?),

@@ -12,31 +12,36 @@ use super::options;
 use super::setup::{self, Changes, Family, Setup, unit_drop_in_path};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
-use super::world::safe_path;
 use super::world::scratch::Scratch;
 use super::world::selinux;
 use super::world::sshd::{Silent, Sshd};
+use crate::host::safe_path;
 
-/// Enables; what came of it, and what else is to be said.
-pub(super) fn enable(options: &options::Change) -> (Verdict, Vec<String>) {
-    let disk = Disk::new(&options.root);
-    let mut notes = Vec::new();
-    let verdict = match Scratch::new(&disk) {
-        Ok(scratch) => go(&disk, &scratch, options, &mut notes).unwrap_or_else(|verdict| verdict),
-        Err(error) => Verdict::Scratch(error),
-    };
+/// Enables; what came of it, and in `notes` what else is to be said.
+pub(super) fn enable(
+    disk: &Disk,
+    scratch: &Scratch,
+    options: &options::Change,
+    notes: &mut Vec<String>,
+) -> Result<Verdict, Verdict> {
+    let verdict = hooked(disk, scratch, options, notes)?;
     let is_asked = matches!(verdict, Verdict::Enabled(_) | Verdict::Already(_));
-    if is_asked && disk.is_own_root() && selinux::lacks_module(Path::new("/")) {
+    if is_asked && disk.is_own_root() && selinux::lacks_module(disk.root()) {
         notes.push(
             "SELinux is on, and its policy lacks the module ec2-instance-connect: it may keep sshd's key command from \
              IMDS. The package ec2-instance-connect-selinux has it."
                 .to_owned(),
         );
     }
-    (verdict, notes)
+    Ok(verdict)
 }
 
-fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec<String>) -> Result<Verdict, Verdict> {
+fn hooked(
+    disk: &Disk,
+    scratch: &Scratch,
+    options: &options::Change,
+    notes: &mut Vec<String>,
+) -> Result<Verdict, Verdict> {
     if Marker::NoEnable.is_set(disk) {
         return Err(Verdict::NoEnable);
     }
@@ -85,7 +90,7 @@ fn go(disk: &Disk, scratch: &Scratch, options: &options::Change, notes: &mut Vec
             return Err(Verdict::Others(Box::new(contender)));
         }
     }
-    safe_path::check(disk, Path::new(PROGRAM)).map_err(Verdict::Program)?;
+    safe_path::check(disk.root(), Path::new(PROGRAM)).map_err(Verdict::Program)?;
 
     let after = Setup::read(disk, &changes)?;
     if let Some(problem) = after.config.problems.first() {

@@ -12,20 +12,24 @@ mod options;
 mod setup;
 mod status;
 mod verdict;
-pub(crate) mod world;
+mod world;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use options::Options;
-use options::Verb;
+use options::{Change, Verb};
+use verdict::Verdict;
+use world::disk::Disk;
+use world::scratch::Scratch;
 
 /// Does what the command line says, tells it on stdout, and says how it went.
 #[must_use]
 pub fn administer(options: &Options) -> ExitCode {
-    let (verdict, notes) = match &options.verb {
-        Verb::Enable(change) => enable::enable(change),
-        Verb::Disable(change) => disable::disable(change),
+    let mut notes = Vec::new();
+    let verdict = match &options.verb {
+        Verb::Enable(options) => alone(options, &mut notes, enable::enable),
+        Verb::Disable(options) => alone(options, &mut notes, disable::disable),
         Verb::Status(how) => return status::status(how),
     };
     let mut stdout = io::stdout().lock();
@@ -35,4 +39,20 @@ pub fn administer(options: &Options) -> ExitCode {
         let _ = writeln!(stdout, "{note}");
     }
     ExitCode::from(verdict.exit_code())
+}
+
+/// What enabling or disabling comes to; a verdict either way, so that `?` ends it where nothing more is to be done.
+type Outcome = Result<Verdict, Verdict>;
+
+/// Enables or disables while nobody else does, with a folder to work in. What else is to be said goes to `notes`.
+fn alone(
+    options: &Change,
+    notes: &mut Vec<String>,
+    go: fn(&Disk, &Scratch, &Change, &mut Vec<String>) -> Outcome,
+) -> Verdict {
+    let disk = Disk::new(&options.root);
+    match Scratch::new(&disk) {
+        Ok(scratch) => go(&disk, &scratch, options, notes).unwrap_or_else(|verdict| verdict),
+        Err(error) => Verdict::Scratch(error),
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hook::pair::{Contender, PROGRAM, USER};
 use super::setup::MARKERS;
-use super::world::safe_path::UnsafePath;
+use crate::host::safe_path::UnsafePath;
 use crate::verify::text::printable;
 
 /// What came of it.

@@ -6,9 +6,11 @@ pub mod clock;
 pub mod deadline;
 pub mod imds;
 mod imds_error;
+pub(crate) mod links;
 pub mod machine;
 pub mod output;
 pub(crate) mod read;
+pub(crate) mod safe_path;
 pub mod trust_store;
 
 pub use imds_error::ImdsError;

@@ -3,18 +3,16 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
 
 use crate::admin::hook::sshd_config::Files;
+use crate::host::links;
 use crate::host::read::regular_file;
 
 /// The longest configuration file that is read. Real ones have a few KiB.
 const LONGEST: u64 = 1024 * 1024;
-
-/// Links that are followed before giving up, as the kernel does (path_resolution(7)).
-const LINKS: usize = 40;
 
 /// What one extended attribute, and the list of their names, may take; an SELinux label has about 40 bytes.
 const ATTRIBUTE_BYTES: usize = 4096;
@@ -44,44 +42,12 @@ impl Disk {
     /// A path with its links followed within the root; `None` where they go round in circles. What is not there
     /// resolves to itself.
     pub(crate) fn resolve(&self, path: &Path) -> Option<PathBuf> {
-        self.followed(path).map(|(resolved, _)| resolved)
+        links::followed(&self.root, path).map(|(resolved, _)| resolved)
     }
 
-    /// As [`Disk::resolve`], with each folder in which a link lies that was followed.
-    pub(crate) fn followed(&self, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
-        let mut folders = Vec::new();
-        let mut left: Vec<PathBuf> = path
-            .components()
-            .rev()
-            .map(|part| PathBuf::from(part.as_os_str()))
-            .collect();
-        let mut resolved = PathBuf::from("/");
-        let mut links = 0;
-        while let Some(part) = left.pop() {
-            match part.components().next() {
-                Some(Component::RootDir) => resolved = PathBuf::from("/"),
-                Some(Component::ParentDir) => {
-                    resolved.pop();
-                }
-                Some(Component::Normal(name)) => {
-                    let next = resolved.join(name);
-                    let on_host = self.root.join(next.strip_prefix("/").unwrap_or(&next));
-                    match fs::read_link(on_host) {
-                        Ok(target) => {
-                            links += 1;
-                            folders.push(resolved.clone());
-                            if links > LINKS {
-                                return None;
-                            }
-                            left.extend(target.components().rev().map(|part| PathBuf::from(part.as_os_str())));
-                        }
-                        Err(_) => resolved = next,
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some((resolved, folders))
+    /// The root, as the running system has it.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Writes a file under a name that sshd does not read, and gives it its own name when it is on the disk.
@@ -207,21 +173,6 @@ mod tests {
         let root = std::env::temp_dir().join(format!("eic-disk-{}-{name}", std::process::id()));
         fs::create_dir_all(root.join("etc/ssh")).unwrap();
         Disk::new(&root)
-    }
-
-    #[test]
-    fn links_stay_within_the_root() {
-        let disk = disk("links");
-        std::os::unix::fs::symlink("/etc", disk.root.join("a")).unwrap();
-        std::os::unix::fs::symlink("../../../../b", disk.root.join("c")).unwrap();
-        std::os::unix::fs::symlink("loop", disk.root.join("loop")).unwrap();
-        assert_eq!(
-            disk.resolve(Path::new("/a/ssh/x")).unwrap(),
-            PathBuf::from("/etc/ssh/x")
-        );
-        assert_eq!(disk.resolve(Path::new("/c")).unwrap(), PathBuf::from("/b"));
-        assert_eq!(disk.resolve(Path::new("/loop/x")), None);
-        fs::remove_dir_all(&disk.root).unwrap();
     }
 
     #[test]

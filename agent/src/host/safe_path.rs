@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
+use super::links;
 use crate::verify::text::printable;
 
 /// What is wrong with a program's path.
@@ -39,23 +39,26 @@ impl fmt::Display for UnsafePath {
     }
 }
 
-/// Checks a program as sshd will, and what sshd does not: the folders that links to it lie in. Whoever can write one
-/// of those can put another program in its place.
-pub(crate) fn check(disk: &Disk, program: &Path) -> Result<(), UnsafePath> {
+/// Checks a program, as seen from `root`, as sshd will, and what sshd does not: the folders that links to it lie in.
+/// Whoever can write one of those can put another program in its place.
+pub(crate) fn check(root: &Path, program: &Path) -> Result<(), UnsafePath> {
     let looked = |path: &Path| {
-        fs::metadata(disk.on_host(path)).map_err(|error| UnsafePath::Unreadable {
+        fs::metadata(links::on_host(root, path)).map_err(|error| UnsafePath::Unreadable {
             path: path.to_owned(),
             error,
         })
     };
-    let file = looked(program)?;
+    let (resolved, links) = links::followed(root, program).ok_or_else(|| UnsafePath::Unreadable {
+        path: program.to_owned(),
+        error: io::Error::other("its links go round in circles"),
+    })?;
+    let file = looked(&resolved)?;
     if !file.is_file() {
         return Err(UnsafePath::NotAFile(program.to_owned()));
     }
     if file.mode() & 0o111 == 0 {
         return Err(UnsafePath::NotExecutable(program.to_owned()));
     }
-    let (resolved, links) = disk.followed(program).unwrap_or_default();
     let above_links = links.iter().flat_map(|folder| folder.ancestors());
     for path in resolved.ancestors().chain(above_links) {
         let its = looked(path)?;
