@@ -186,10 +186,7 @@ take_overs! {
     an_sshd_that_thinks_otherwise_once_it_is_written: TakeOver {
         prepare: concat!(
             aws_deb!(),
-            "mv /usr/sbin/sshd /usr/sbin/sshd.real; cat >/usr/sbin/sshd <<'END'\n#!/bin/sh\n",
-            "case \" $* \" in *' -h '*' '*)\n",
-            "if [ -e /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf ]; then echo 'not so' >&2; exit 255; fi\nesac\n",
-            "exec /usr/sbin/sshd.real \"$@\"\nEND\nchmod 755 /usr/sbin/sshd\n"
+            sshd!("*' -h '*) if [ -e /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf ]; then echo no >&2; exit 255; fi")
         ),
         expected: Undone("it was not as it should be: "), ..PLAIN
     };

@@ -5,6 +5,7 @@ mod shapes;
 
 mod aws;
 mod corpus;
+mod doubt;
 mod extras;
 #[path = "../support/families.rs"]
 mod families;

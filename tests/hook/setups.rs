@@ -162,6 +162,19 @@ setups! {
         release: Trixie,
         live: "echo 'Match nonsense' >/etc/ssh/sshd_config.d/70-x.conf", expected: Left("/etc/ssh/sshd_config.d/70-x.conf"), ..PLAIN
     };
+    a_drop_in_that_links_to_nothing: Setup {
+        live: "ln -s /nowhere /etc/ssh/sshd_config.d/70-x.conf", expected: Left("/etc/ssh/sshd_config.d/70-x.conf"), ..PLAIN
+    };
+    a_drop_in_that_is_masked: Setup {
+        prepare: "ln -s /dev/null /etc/ssh/sshd_config.d/50-x.conf; mkdir /etc/ssh/sshd_config.d/51-x.conf", ..PLAIN
+    };
+    our_drop_in_masked: Setup {
+        prepare: "ln -s /dev/null /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf",
+        expected: Left("somebody has changed it"), ..PLAIN
+    };
+    an_sshd_that_takes_no_ed25519_key: Setup {
+        prepare: sshd!("*' -h '*) echo 'sshd: no hostkeys available -- exiting.' >&2; exit 1"), ..PLAIN
+    };
     no_host_keys: Setup {
         live: "systemctl stop ssh; mkdir /root/keys; mv /etc/ssh/ssh_host_* /root/keys", serving: false, ..PLAIN
     };

@@ -1,5 +1,16 @@
 //! Shapes that a root is given before it boots: configurations, and the hooks of AWS's packages.
 
+/// Puts a stand-in before sshd, which does this where its arguments match.
+macro_rules! sshd {
+    ($does:literal) => {
+        concat!(
+            "mv /usr/sbin/sshd /usr/sbin/sshd.real; cat >/usr/sbin/sshd <<'END'\n#!/bin/sh\ncase \" $* \" in\n",
+            $does,
+            ";;\nesac\nexec /usr/sbin/sshd.real \"$@\"\nEND\nchmod 755 /usr/sbin/sshd\n"
+        )
+    };
+}
+
 macro_rules! config {
     ($($line:literal),+) => { concat!("cat >>/etc/ssh/sshd_config <<'END'\n", $($line, "\n",)+ "END\n") };
 }

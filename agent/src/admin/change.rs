@@ -1,6 +1,6 @@
 //! Changes made to files, undone, and brought to the running sshd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,18 @@ use super::world::systemd::Systemd;
 /// What was there before, to be put back.
 pub(super) struct Undo(Vec<(PathBuf, Option<Vec<u8>>)>);
 
-/// Makes the changes; at the first that fails, all of them are undone.
+/// Makes the changes; at the first that fails, all of them are undone. `read` is what was judged: a file that is another
+/// by now is not written over.
 ///
 /// Each file has a command together with its user or neither, so sshd can start wherever this is interrupted.
-pub(super) fn make(disk: &Disk, changes: &Changes) -> Result<Undo, Verdict> {
+pub(super) fn make(disk: &Disk, changes: &Changes, read: &BTreeMap<PathBuf, Vec<u8>>) -> Result<Undo, Verdict> {
     let mut undo = Undo(Vec::new());
     for (path, change) in changes {
         let before = disk.read(path).ok();
+        if read.get(path).is_some_and(|judged| before.as_ref() != Some(judged)) {
+            undo.now(disk);
+            return Err(Verdict::Meanwhile(path.clone()));
+        }
         let made = match change {
             Some(bytes) => write(disk, path, bytes),
             None => disk.remove(path),
@@ -45,6 +50,11 @@ pub(super) fn files(disk: &Disk, changes: &Changes) -> Vec<PathBuf> {
     paths.cloned().collect()
 }
 
+/// Whether systemd has to read a unit anew.
+pub(super) fn is_of_a_unit(changes: &Changes) -> bool {
+    changes.keys().any(|path| setup::is_of_a_unit(path))
+}
+
 /// Takes the folders of units away that held nothing else.
 pub(super) fn tidy(disk: &Disk, changes: &Changes) {
     let gone = changes
@@ -63,6 +73,9 @@ impl Undo {
                 Some(bytes) => write(disk, &path, &bytes),
                 None => disk.remove(&path),
             };
+            if let Some(folder) = path.parent().filter(|folder| setup::is_of_a_unit(folder)) {
+                disk.remove_empty_folder(folder);
+            }
         }
     }
 }
@@ -117,6 +130,12 @@ impl Marker {
             .collect()
     }
 
+    /// Sets it with a list of paths.
+    pub(super) fn list(self, disk: &Disk, paths: &[PathBuf]) -> Result<(), Verdict> {
+        let lines: Vec<String> = paths.iter().map(|path| format!("{}\n", path.display())).collect();
+        self.set(disk, &lines.concat())
+    }
+
     pub(super) fn set(self, disk: &Disk, text: &str) -> Result<(), Verdict> {
         let path = self.path();
         if disk.read(&path).is_ok_and(|old| old == text.as_bytes()) {
@@ -132,16 +151,39 @@ impl Marker {
     }
 }
 
+/// A unit that did not start again with what was changed.
+pub(super) struct Down {
+    unit: String,
+    error: String,
+}
+
+impl Down {
+    /// Starts it as it was, once the changes are undone.
+    pub(super) fn start_again(self, disk: &Disk, scratch: &Scratch) -> Verdict {
+        let Self { unit, error } = self;
+        if let Some(systemd) = Systemd::find(disk, scratch.on_host()) {
+            // Where one of these fails, the next may still do.
+            for verb in [&["daemon-reload"][..], &["reset-failed", &unit], &["start", &unit]] {
+                let _ = systemd.ask(verb);
+            }
+        }
+        Verdict::Undone(format!("{unit} did not start again: {error}"))
+    }
+}
+
 /// Brings what was changed to the running sshd, as gently as that goes; what is to be said of it.
+///
+/// # Errors
+/// [`Down`] where sshd was restarted and is not there any more.
 pub(super) fn take_effect(
     setup: &Setup<'_>,
     sshd: Option<&Sshd<'_>>,
     scratch: &Scratch,
     options: &options::Change,
     unit_changed: bool,
-) -> Vec<String> {
+) -> Result<Vec<String>, Down> {
     let Some(systemd) = Systemd::find(setup.disk, scratch.on_host()) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     if options.no_reload {
         let more = if unit_changed {
@@ -149,9 +191,9 @@ pub(super) fn take_effect(
         } else {
             "a reload"
         };
-        return vec![format!(
+        return Ok(vec![format!(
             "As asked, the running sshd was left alone: {more} brings it about."
-        )];
+        )]);
     }
     let unit = setup.units.iter().find(|unit| systemd.is_active(&unit.name));
     let carries = unit
@@ -161,17 +203,19 @@ pub(super) fn take_effect(
     if (unit_changed || carries)
         && let Err(error) = systemd.ask(&["daemon-reload"])
     {
-        return vec![format!(
+        return Ok(vec![format!(
             "systemctl daemon-reload failed ({error}): it takes effect at the next start of ssh."
-        )];
+        )]);
     }
     let Some(unit) = unit else {
         // Stopped, or idle behind a socket: the next sshd reads the files anyway.
-        return Vec::new();
+        return Ok(Vec::new());
     };
     // A HUP with a bad file ends sshd.
     if let Some(Err(Refused(words))) = sshd.map(|sshd| sshd.test(&setup.main, &[])) {
-        return vec![format!("sshd was not reloaded, as it would not start again: {words}.")];
+        return Ok(vec![format!(
+            "sshd was not reloaded, as it would not start again: {words}."
+        )]);
     }
     let name = unit.name.as_str();
     // A HUP makes an sshd that a socket started bind the port anew, which systemd holds: it ends.
@@ -181,7 +225,9 @@ pub(super) fn take_effect(
     } else if unit.spares_connections {
         "try-restart"
     } else {
-        return vec!["It takes effect at the next restart of ssh, which would end open connections here.".to_owned()];
+        return Ok(vec![
+            "It takes effect at the next restart of ssh, which would end open connections here.".to_owned(),
+        ]);
     };
     let done = if options.package {
         systemd.ask_as_package(&[verb, name])
@@ -189,9 +235,13 @@ pub(super) fn take_effect(
         systemd.ask(&[verb, name])
     };
     match done {
-        Ok(()) => Vec::new(),
-        Err(error) => vec![format!(
+        Ok(()) => Ok(Vec::new()),
+        Err(error) if !systemd.is_active(name) => Err(Down {
+            unit: name.to_owned(),
+            error,
+        }),
+        Err(error) => Ok(vec![format!(
             "{name} was not reloaded: {error}. It takes effect at its next start."
-        )],
+        )]),
     }
 }

@@ -9,7 +9,7 @@ use super::hook::lines;
 use super::hook::pair::{self, HISTORICAL, InEffect, Owner};
 use super::hook::sshd_config::Who;
 use super::options;
-use super::setup::{self, Changes, Setup};
+use super::setup::{Changes, Setup};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
@@ -45,7 +45,8 @@ pub(super) fn disable(
             // AWS's package has written over ours: the running sshd may still name this program.
             if Marker::Hooked.is_set(disk) && !options.dry_run {
                 let sshd = now.sshd(scratch).ok();
-                notes.extend(change::take_effect(now, sshd.as_ref(), scratch, options, false));
+                let effect = change::take_effect(now, sshd.as_ref(), scratch, options, false);
+                notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
             }
         }
         return remembered(disk, options, had_gone).map(|()| verdict);
@@ -93,21 +94,29 @@ pub(super) fn disable(
     if options.dry_run {
         return Ok(Verdict::WouldTakeOut(paths));
     }
-    change::make(disk, &changes)?;
+    let read = now.map(|now| now.config.files).unwrap_or_default();
+    let undo = change::make(disk, &changes, &read)?;
     change::tidy(disk, &changes);
+    let (was_disabled, hooked) = (Marker::Disabled.is_set(disk), Marker::Hooked.paths(disk));
     remembered(disk, options, false)?;
-    if !edited.is_empty() {
-        notes.push(Verdict::Edited(edited).to_string());
-    }
     if let Some(after) = &after {
         notes.extend(Some(after).filter(|_| options.package).and_then(left_to_aws));
-        notes.extend(change::take_effect(
-            after,
-            sshd.as_ref(),
-            scratch,
-            options,
-            changes.keys().any(|path| setup::is_of_a_unit(path)),
-        ));
+        match change::take_effect(after, sshd.as_ref(), scratch, options, change::is_of_a_unit(&changes)) {
+            Ok(more) => notes.extend(more),
+            Err(down) => {
+                undo.now(disk);
+                if !hooked.is_empty() {
+                    let _ = Marker::Hooked.list(disk, &hooked);
+                }
+                if !was_disabled {
+                    Marker::Disabled.clear(disk);
+                }
+                return Err(down.start_again(disk, scratch));
+            }
+        }
+    }
+    if !edited.is_empty() {
+        notes.push(Verdict::Edited(edited).to_string());
     }
     Ok(match heir {
         Some(_) => Verdict::HandedOver(paths),

@@ -55,6 +55,8 @@ fn hooked(
     let sshd = match setup.sshd(scratch) {
         Ok(sshd) => Some(sshd),
         Err(Silent::Missing) => None,
+        // On its own system it should: in doubt.
+        Err(Silent::DoesNotRun(words)) if disk.is_own_root() => return Err(Verdict::NotAsked(words)),
         Err(Silent::DoesNotRun(words)) => {
             notes.push(format!(
                 "sshd could not be asked here ({words}); its configuration was read without it."
@@ -130,7 +132,7 @@ fn hooked(
         return Ok(Verdict::WouldEnable(laid));
     }
 
-    let undo = change::make(disk, &changes)?;
+    let undo = change::make(disk, &changes, &setup.config.files)?;
     if let Err(verdict) = verified(disk, scratch, sshd.is_some(), &before) {
         undo.now(disk);
         let words = verdict.to_string();
@@ -139,21 +141,24 @@ fn hooked(
             .map_or(words.as_str(), |(why, _)| why);
         return Err(Verdict::Undone(why.trim_end_matches('.').to_owned()));
     }
-    let listed: Vec<String> = laid.iter().map(|path| format!("{}\n", path.display())).collect();
-    if let Err(verdict) = Marker::Hooked.set(disk, &listed.concat()) {
+    let was_hooked = Marker::Hooked.is_set(disk);
+    if let Err(verdict) = Marker::Hooked.list(disk, &laid) {
         undo.now(disk);
         return Err(verdict);
     }
-    Marker::Disabled.clear(disk);
     change::tidy(disk, &changes);
+    match change::take_effect(&after, sshd.as_ref(), scratch, options, change::is_of_a_unit(&changes)) {
+        Ok(more) => notes.extend(more),
+        Err(down) => {
+            undo.now(disk);
+            if !was_hooked {
+                Marker::Hooked.clear(disk);
+            }
+            return Err(down.start_again(disk, scratch));
+        }
+    }
+    Marker::Disabled.clear(disk);
     notes.extend(user_is_missing(disk));
-    notes.extend(change::take_effect(
-        &after,
-        sshd.as_ref(),
-        scratch,
-        options,
-        changes.keys().any(|path| setup::is_of_a_unit(path)),
-    ));
     Ok(Verdict::Enabled(laid))
 }
 
@@ -165,8 +170,7 @@ fn already(disk: &Disk, setup: &Setup<'_>, owner: Owner, options: &options::Chan
     }
     let laid = laid(disk, setup);
     if !laid.is_empty() && !options.dry_run {
-        let laid: Vec<String> = laid.iter().map(|path| format!("{}\n", path.display())).collect();
-        Marker::Hooked.set(disk, &laid.concat())?;
+        Marker::Hooked.list(disk, &laid)?;
         Marker::Disabled.clear(disk);
     }
     Ok(Verdict::Already(place))

@@ -1,6 +1,7 @@
 //! The command line of `ec2-instance-connect`.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -36,7 +37,7 @@ pub(super) enum Verb {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Change {
     /// Work on the system under this folder, as image builders do; nothing is reloaded then
-    #[arg(long, value_name = "DIR", default_value = "/")]
+    #[arg(long, value_name = "DIR", default_value = "/", value_parser = folder)]
     pub(super) root: PathBuf,
 
     /// Say what would be done, and change nothing
@@ -57,12 +58,22 @@ pub(super) struct Change {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Status {
     /// Look at the system under this folder
-    #[arg(long, value_name = "DIR", default_value = "/")]
+    #[arg(long, value_name = "DIR", default_value = "/", value_parser = folder)]
     pub(super) root: PathBuf,
 
     /// As JSON, for other programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A folder that is there, by its whole path: a mistyped one would be made.
+fn folder(path: &str) -> Result<PathBuf, String> {
+    let whole = fs::canonicalize(path).map_err(|error| error.to_string())?;
+    if whole.is_dir() {
+        Ok(whole)
+    } else {
+        Err("it is not a folder".to_owned())
+    }
 }
 
 impl Options {
@@ -84,8 +95,8 @@ mod tests {
         for line in [
             "enable",
             "enable --package",
-            "enable --root /mnt --dry-run --no-reload",
-            "disable --root=/mnt",
+            "enable --root /usr --dry-run --no-reload",
+            "disable --root=/usr/..",
             "status --json",
         ] {
             let words = ["ec2-instance-connect"]
@@ -94,7 +105,15 @@ mod tests {
                 .map(OsString::from);
             assert!(Options::read(words).is_ok(), "{line}");
         }
-        for line in ["", "enable --json", "status --dry-run", "reload"] {
+        for line in [
+            "",
+            "enable --json",
+            "status --dry-run",
+            "reload",
+            "enable --root=",
+            "enable --root /no/such/folder",
+            "status --root /dev/null",
+        ] {
             let words = ["ec2-instance-connect"]
                 .into_iter()
                 .chain(line.split_whitespace())

@@ -34,6 +34,10 @@ pub(super) enum Verdict {
     Others(Box<Contender>),
     /// sshd does not start with the configuration as it is.
     Broken(String),
+    /// sshd could not be asked on its own system.
+    NotAsked(String),
+    /// A file was changed while sshd was asked about it.
+    Meanwhile(PathBuf),
     /// What the unit starts is not to be understood.
     ExecStart(String),
     /// sshd and our reader do not agree.
@@ -78,7 +82,13 @@ impl Verdict {
     /// 1 where something has to be mended before this can be done.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Program(_) | Self::Write { .. } | Self::Scratch(_) | Self::Undone(_) | Self::LeansOnUs(_) => 1,
+            Self::Program(_)
+            | Self::Write { .. }
+            | Self::Scratch(_)
+            | Self::Undone(_)
+            | Self::LeansOnUs(_)
+            | Self::NotAsked(_)
+            | Self::Meanwhile(_) => 1,
             _ => 0,
         }
     }
@@ -173,6 +183,15 @@ impl fmt::Display for Verdict {
                 f,
                 "sshd would not start with its configuration as it is: {words}. Nothing was changed. Mend that and try again."
             ),
+            Self::NotAsked(words) => write!(
+                f,
+                "sshd could not be asked what it would do ({words}): in doubt, nothing was changed."
+            ),
+            Self::Meanwhile(path) => write!(
+                f,
+                "{} was changed by somebody just now: nothing was changed. Try again.",
+                name(path)
+            ),
             Self::ExecStart(unit) => write!(
                 f,
                 "What {unit} starts is not a plain sshd, so what sshd would do cannot be told: nothing was changed. \
@@ -218,10 +237,7 @@ impl fmt::Display for Verdict {
                 f,
                 "There is no place to work in under /run: {error}. Nothing was changed."
             ),
-            Self::Undone(words) => write!(
-                f,
-                "Hooked in, it was not as it should be: {words}. All of it was undone."
-            ),
+            Self::Undone(words) => write!(f, "Written, it was not as it should be: {words}. All of it was undone."),
             Self::Enabled(paths) => write!(f, "sshd asks EC2 Instance Connect now: {}.", names(paths)),
             Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", names(paths)),
             Self::NotHooked => f.write_str("sshd has no hook of EC2 Instance Connect: nothing was changed."),

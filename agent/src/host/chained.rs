@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, close};
 
 use super::safe_path::{self, UnsafePath};
@@ -40,6 +41,16 @@ impl Group {
         let id = self.0.load(Ordering::Relaxed);
         if id > 1 {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+
+    /// Waits for its first process to end. As long as that is not fetched its number is nobody else's; afterwards it may
+    /// be, and must not be ended.
+    fn forget_once_ended(&self) {
+        let id = Pid::from_raw(self.0.load(Ordering::Relaxed));
+        let ended = waitid(Id::Pid(id), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        if ended.is_ok() {
+            self.0.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -80,8 +91,10 @@ impl Chained {
             .map_err(start)?;
         group.0.store(i32::try_from(child.id()).unwrap_or(0), Ordering::Relaxed);
         let (done, ended) = mpsc::channel();
+        let running = group.clone();
         let waiting = thread::Builder::new().spawn(move || {
             let output = child.stdout.take().map_or_else(|| Ok(Vec::new()), read_within_limit);
+            running.forget_once_ended();
             let result = output.and_then(|output| child.wait().map(|status| (status, output)));
             let _ = done.send(result);
         });

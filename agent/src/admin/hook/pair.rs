@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::connection::Connection;
 use super::sshd_config::{Pair, Setting, SshdConfig, Who};
+use super::words;
 
 /// Where the program lies.
 pub const PROGRAM: &str = "/usr/libexec/ec2-instance-connect/eic_run_authorized_keys";
@@ -31,20 +32,15 @@ pub(crate) enum Owner {
 impl Owner {
     /// Whose command this is, by the program it names.
     pub(crate) fn of(command: &str) -> Self {
-        match program(command) {
+        match words::arguments(command)
+            .unwrap_or_default()
+            .first()
+            .map(String::as_str)
+        {
             Some(PROGRAM) => Self::Ours,
             Some(program) if HISTORICAL.contains(&program) => Self::Aws,
             _ => Self::Other,
         }
-    }
-}
-
-/// The program that a key command names, where it is a plain or a quoted word.
-pub(crate) fn program(command: &str) -> Option<&str> {
-    let command = command.trim_start();
-    match command.strip_prefix('"') {
-        Some(quoted) => quoted.split_once('"').map(|(program, _)| program),
-        None => command.split([' ', '\t']).next(),
     }
 }
 
@@ -144,4 +140,30 @@ pub(crate) fn members(passwd: &str, group: &str) -> Vec<(String, Vec<String>)> {
         Some((user.to_owned(), of_user.collect()))
     });
     users.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_ours_only_by_the_whole_first_word_that_sshd_makes_of_it() {
+        for (command, owner) in [
+            (format!("{PROGRAM} %u %f"), Owner::Ours),
+            (format!("\"{PROGRAM}\" %u"), Owner::Ours),
+            (PROGRAM.to_owned(), Owner::Ours),
+            (format!("{} %u %f", HISTORICAL[0]), Owner::Aws),
+            (format!("'{}'\t%u", HISTORICAL[1]), Owner::Aws),
+            (format!("{PROGRAM}.sh %u"), Owner::Other),
+            (format!("\"{PROGRAM}\"x %u"), Owner::Other),
+            (format!("\"{PROGRAM} %u\""), Owner::Other),
+            (format!("\"{PROGRAM}"), Owner::Other),
+            (format!("/bin/sh {PROGRAM}"), Owner::Other),
+            (format!("/usr/../{PROGRAM}"), Owner::Other),
+            ("none".to_owned(), Owner::Other),
+            (String::new(), Owner::Other),
+        ] {
+            assert_eq!(Owner::of(&command), owner, "{command}");
+        }
+    }
 }

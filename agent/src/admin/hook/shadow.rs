@@ -42,6 +42,13 @@ impl Files for Changed<'_> {
             None => self.files.exists(path),
         }
     }
+
+    fn has_name(&self, path: &Path) -> bool {
+        match self.changes.get(path) {
+            Some(change) => change.is_some(),
+            None => self.files.has_name(path),
+        }
+    }
 }
 
 /// The files to write so that sshd, started with the first of them, reads `config`: new names, and what is in them.

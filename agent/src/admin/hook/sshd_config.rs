@@ -23,6 +23,10 @@ pub(crate) trait Files {
     fn names(&self, folder: &Path) -> Vec<String>;
     /// Whether there is a file, a folder, or a link to one.
     fn exists(&self, path: &Path) -> bool;
+    /// The same, or a link to nothing: sshd stops at one that an Include stands for.
+    fn has_name(&self, path: &Path) -> bool {
+        self.exists(path)
+    }
 }
 
 /// Where a line stands.
@@ -109,6 +113,7 @@ pub(crate) struct SshdConfig {
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
     /// What sshd would not start with.
     pub(crate) problems: Vec<String>,
+    is_too_deep: bool,
 }
 
 impl SshdConfig {
@@ -140,6 +145,7 @@ impl SshdConfig {
     fn read_file(&mut self, files: &dyn Files, file: &Path, around: &[usize], depth: usize) {
         let name = printable(file.as_os_str().as_encoded_bytes());
         if depth > DEEPEST {
+            self.is_too_deep = true;
             self.problems.push(format!("{name} is included too deep"));
             return;
         }
@@ -150,6 +156,10 @@ impl SshdConfig {
                 return;
             }
         };
+        // sshd goes by C's strings, and puts the next line behind one that ends early: not to be relied on.
+        if bytes.contains(&0) {
+            self.problems.push(format!("{name} has a NUL byte in it"));
+        }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.files.insert(file.to_owned(), bytes);
         let mut within = around.to_vec();
@@ -201,6 +211,10 @@ impl SshdConfig {
             within: within.to_vec(),
         });
         for file in found {
+            // As sshd does, this ends at the first: a file that includes itself twice would be read 2^16 times.
+            if self.is_too_deep {
+                return;
+            }
             self.read_file(files, &file, within, depth + 1);
         }
     }
@@ -345,7 +359,7 @@ fn glob(files: &dyn Files, pattern: &str) -> Vec<PathBuf> {
         }
         found = next;
     }
-    found.retain(|path| files.exists(path));
+    found.retain(|path| files.has_name(path));
     found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
     found
 }

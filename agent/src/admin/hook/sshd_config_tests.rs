@@ -121,8 +121,12 @@ fn what_sshd_would_not_start_with_is_a_problem() {
         "AuthorizedKeysCommand /x",
         "Include loop.conf",
         "Match User",
+        "# \0",
     ] {
-        let config = read(&[(MAIN, line), ("/etc/ssh/loop.conf", "Include loop.conf\n")]);
+        let config = read(&[
+            (MAIN, line),
+            ("/etc/ssh/loop.conf", "Include loop.conf loop.conf loop.conf\n"),
+        ]);
         assert_eq!(config.problems.len(), 1, "{line}: {:?}", config.problems);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::pattern;
 use super::sshd_config::{Files, Place};
 
 /// Where systemd looks for units and their drop-ins; what stands earlier goes before (systemd.unit(5)).
@@ -22,7 +23,7 @@ const NAMES: [&str; 2] = ["ssh", "sshd"];
 pub(crate) struct Unit {
     /// As systemctl takes it: `ssh.service`.
     pub(crate) name: String,
-    /// Its one ExecStart, as written, and where.
+    /// Its one ExecStart, as written, and where; `None` where there are none or several, or a file cannot be read.
     pub(crate) exec_start: Option<(String, Place)>,
     /// Environment and the EnvironmentFiles that are there, read: what `$SSHD_OPTS` stands for.
     pub(crate) environment: BTreeMap<String, String>,
@@ -71,8 +72,12 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
     };
     let mut starts = Vec::new();
     let mut environment_files = Vec::new();
+    let mut is_all_read = true;
     for path in [fragment].into_iter().chain(drop_ins.into_values()) {
-        let text = files.read(&path).unwrap_or_default();
+        let text = files.read(&path).unwrap_or_else(|_| {
+            is_all_read = false;
+            Vec::new()
+        });
         for (line, key, value) in service_lines(&String::from_utf8_lossy(&text)) {
             let place = Place {
                 file: path.clone(),
@@ -91,12 +96,16 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
         }
     }
     for file in environment_files {
-        let text = files.read(&file).unwrap_or_default();
+        let text = files.read(&file).unwrap_or_else(|_| {
+            // One that is not there is as good as empty; a pattern (systemd.exec(5)) stands for others.
+            is_all_read &= !files.has_name(&file) && !pattern::is_pattern(&file.to_string_lossy());
+            Vec::new()
+        });
         unit.environment
             .extend(environment_file(&String::from_utf8_lossy(&text)));
     }
     unit.exec_start = match starts.as_slice() {
-        [only] => Some(only.clone()),
+        [only] if is_all_read => Some(only.clone()),
         _ => None,
     };
     Some(unit)

@@ -1,8 +1,8 @@
 //! The files under one root: read, written so that an interruption leaves the old ones or the new ones, taken away.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
@@ -13,6 +13,9 @@ use crate::host::read::regular_file;
 
 /// The longest configuration file that is read. Real ones have a few KiB.
 const LONGEST: u64 = 1024 * 1024;
+
+/// The number of `/dev/null` (null(4)): major 1, minor 3.
+const DEV_NULL: u64 = 0x103;
 
 /// What one extended attribute, and the list of their names, may take; an SELinux label has about 40 bytes.
 const ATTRIBUTE_BYTES: usize = 4096;
@@ -53,10 +56,14 @@ impl Disk {
     /// Writes a file under a name that sshd does not read, and gives it its own name when it is on the disk.
     ///
     /// A file that was there keeps its mode, owner and attributes (its SELinux label is one); a new one gets `mode`.
+    /// What is there and no regular file (a link to `/dev/null`, say) stays as it is.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let target = self.on_host(path);
         let (folder, name) = folder_and_name(&target)?;
-        fs::create_dir_all(folder)?;
+        if fs::symlink_metadata(&target).is_ok_and(|its| !its.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        make_folders(folder)?;
         let new = folder.join(format!(".{name}.ec2-instance-connect-new"));
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -70,9 +77,9 @@ impl Disk {
         File::open(folder)?.sync_all()
     }
 
-    /// Takes a file away; one that is not there is no error.
+    /// Takes a file away; one that is not there is no error. A link goes itself: left to nothing, sshd would stop at it.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
-        let target = self.on_host(path);
+        let target = self.itself(path);
         match fs::remove_file(&target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
@@ -85,9 +92,15 @@ impl Disk {
 
     /// Whether a regular file stands there itself, and not a link to one.
     pub(crate) fn is_file_itself(&self, path: &Path) -> bool {
-        let folder = path.parent().map(|folder| self.on_host(folder));
-        let own = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
-        own.is_some_and(|path| fs::symlink_metadata(path).is_ok_and(|its| its.is_file()))
+        fs::symlink_metadata(self.itself(path)).is_ok_and(|its| its.is_file())
+    }
+
+    /// As [`Disk::on_host`], but where a link is the last part, it itself.
+    pub(crate) fn itself(&self, path: &Path) -> PathBuf {
+        match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => self.on_host(folder).join(name),
+            _ => self.on_host(path),
+        }
     }
 
     /// Takes a folder away if nothing is in it.
@@ -114,8 +127,14 @@ impl Disk {
 }
 
 impl Files for Disk {
+    /// A folder and `/dev/null`, which admins link to where a file shall say nothing, are empty: so they are to sshd.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        regular_file(&self.on_host(path), LONGEST)
+        let path = self.on_host(path);
+        let its = fs::metadata(&path)?;
+        if its.is_dir() || (its.file_type().is_char_device() && its.rdev() == DEV_NULL) {
+            return Ok(Vec::new());
+        }
+        regular_file(&path, LONGEST)
     }
 
     fn names(&self, folder: &Path) -> Vec<String> {
@@ -128,6 +147,15 @@ impl Files for Disk {
     fn exists(&self, path: &Path) -> bool {
         self.on_host(path).exists()
     }
+
+    fn has_name(&self, path: &Path) -> bool {
+        fs::symlink_metadata(self.itself(path)).is_ok()
+    }
+}
+
+/// Makes a folder, and those above it, that nobody else can write whatever the umask is.
+pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(folder)
 }
 
 fn folder_and_name(path: &Path) -> io::Result<(&Path, &str)> {
@@ -187,6 +215,32 @@ mod tests {
         assert_eq!(disk.names(Path::new("/etc/ssh")), ["x"]);
         disk.remove(path).unwrap();
         disk.remove(path).unwrap();
+        fs::remove_dir_all(&disk.root).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_written_over() {
+        let disk = disk("device");
+        let path = Path::new("/etc/ssh/x");
+        fs::create_dir(disk.on_host(path)).unwrap();
+        assert!(disk.write(path, b"1", 0o640).is_err());
+        assert_eq!(disk.read(path).unwrap(), b"");
+        assert_eq!(Disk::new(Path::new("/")).read(Path::new("/dev/null")).unwrap(), b"");
+        assert!(Disk::new(Path::new("/")).read(Path::new("/dev/zero")).is_err());
+        fs::remove_dir_all(&disk.root).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_taken_away_itself_and_one_to_nothing_still_has_a_name() {
+        let disk = disk("link");
+        let (link, file) = (Path::new("/etc/ssh/link"), Path::new("/etc/ssh/file"));
+        disk.write(file, b"1", 0o640).unwrap();
+        std::os::unix::fs::symlink("file", disk.root.join("etc/ssh/link")).unwrap();
+        assert!(disk.is_file_itself(file) && !disk.is_file_itself(link) && disk.has_name(link));
+        disk.remove(file).unwrap();
+        assert!(!disk.exists(link) && disk.has_name(link));
+        disk.remove(link).unwrap();
+        assert!(!disk.has_name(link));
         fs::remove_dir_all(&disk.root).unwrap();
     }
 }

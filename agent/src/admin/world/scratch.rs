@@ -2,12 +2,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
-use super::disk::Disk;
+use super::disk::{Disk, make_folders};
 
 /// Seen from the root; only root can write beside it.
 const FOLDER: &str = "/run/ec2-instance-connect.scratch";
@@ -26,17 +26,13 @@ impl Scratch {
     pub(crate) fn new(disk: &Disk) -> io::Result<Self> {
         let run = disk.on_host(Path::new("/run"));
         let made_run = (!run.exists()).then(|| run.clone());
-        fs::create_dir_all(&run)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(disk.on_host(Path::new(LOCK)))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
-        let on_host = disk.on_host(Path::new(FOLDER));
-        if on_host.exists() {
-            fs::remove_dir_all(&on_host)?;
+        make_folders(&run)?;
+        let lock = lock(&disk.itself(Path::new(LOCK)))?;
+        // What an image has under these names may be a link to anywhere.
+        let on_host = disk.itself(Path::new(FOLDER));
+        match fs::remove_dir_all(&on_host) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         DirBuilder::new().mode(0o700).create(&on_host)?;
         Ok(Self {
@@ -57,6 +53,23 @@ impl Scratch {
     }
 }
 
+/// Waits for the lock. Whoever had it may have taken the file away at last: then it is another one.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        if fs::symlink_metadata(path).is_ok_and(|its| lock.metadata().is_ok_and(|own| own.ino() == its.ino())) {
+            return Ok(lock);
+        }
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.on_host);
@@ -67,5 +80,26 @@ impl Drop for Scratch {
         if let Some(run) = &self.made_run {
             let _ = fs::remove_dir(run);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_an_image_has_under_our_names_lead_nowhere() {
+        let root = std::env::temp_dir().join(format!("eic-scratch-{}", std::process::id()));
+        fs::create_dir_all(root.join("run")).unwrap();
+        fs::create_dir_all(root.join("precious/x")).unwrap();
+        std::os::unix::fs::symlink("/precious", root.join("run/ec2-instance-connect.scratch")).unwrap();
+        let scratch = Scratch::new(&Disk::new(&root)).unwrap();
+        fs::write(scratch.on_host().join("y"), b"").unwrap();
+        drop(scratch);
+        assert!(root.join("precious/x").exists() && !root.join("precious/y").exists());
+        std::os::unix::fs::symlink("/precious/z", root.join("run/ec2-instance-connect.lock")).unwrap();
+        assert!(Scratch::new(&Disk::new(&root)).is_err());
+        assert!(!root.join("precious/z").exists());
+        fs::remove_dir_all(&root).unwrap();
     }
 }

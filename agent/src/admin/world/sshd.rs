@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +24,9 @@ use crate::verify::text::printable;
 /// What sshd says before the folder that it lacks.
 const MISSING_FOLDER: &str = "Missing privilege separation directory: ";
 
+/// What sshd says where it takes none of the host keys it was given: one in FIPS mode takes no ed25519 key.
+const NO_HOST_KEYS: &str = "no hostkeys available";
+
 /// An sshd that runs here: in this root, on this machine.
 pub(crate) struct Sshd<'a> {
     disk: &'a Disk,
@@ -31,6 +34,8 @@ pub(crate) struct Sshd<'a> {
     program: PathBuf,
     /// What the unit gives it.
     arguments: Vec<String>,
+    /// Whether it is given a throw-away host key.
+    with_key: bool,
     /// Folders made for it that were not there.
     made: RefCell<Vec<PathBuf>>,
 }
@@ -66,11 +71,12 @@ impl<'a> Sshd<'a> {
         if !disk.exists(program) {
             return Err(Silent::Missing);
         }
-        let sshd = Self {
+        let mut sshd = Self {
             disk,
             scratch,
             program: program.to_owned(),
             arguments,
+            with_key: true,
             made: RefCell::new(Vec::new()),
         };
         let key = scratch.on_host().join("key");
@@ -80,7 +86,12 @@ impl<'a> Sshd<'a> {
             return Err(Silent::DoesNotRun(error.to_string()));
         }
         let empty = scratch.inside().join("empty");
-        match sshd.run(&["-t"], &empty, &[]) {
+        let mut answer = sshd.run(&["-t"], &empty, &[]);
+        if answer.as_ref().is_err_and(|Refused(said)| said.contains(NO_HOST_KEYS)) {
+            sshd.with_key = false;
+            answer = sshd.run(&["-t"], &empty, &[]);
+        }
+        match answer {
             Ok(_) => Ok(sshd),
             Err(Refused(said)) => Err(Silent::DoesNotRun(said)),
         }
@@ -115,7 +126,9 @@ impl<'a> Sshd<'a> {
         };
         // The last -f counts, so that a copy is read where the unit has one of its own.
         command.args(arguments).arg("-f").arg(file);
-        command.arg("-h").arg(self.scratch.inside().join("key"));
+        if self.with_key {
+            command.arg("-h").arg(self.scratch.inside().join("key"));
+        }
         let ended = process::run(command, self.scratch.on_host()).map_err(|error| Refused(error.to_string()))?;
         if ended.status == Some(0) {
             return Ok(ended.stdout);
@@ -133,7 +146,7 @@ impl<'a> Sshd<'a> {
 
     fn make(&self, folder: &Path) -> io::Result<()> {
         let on_host = self.disk.on_host(folder);
-        fs::create_dir(&on_host)?;
+        fs::DirBuilder::new().mode(0o755).create(&on_host)?;
         self.made.borrow_mut().push(on_host);
         Ok(())
     }

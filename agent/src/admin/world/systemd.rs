@@ -53,7 +53,7 @@ impl<'a> Systemd<'a> {
     pub(crate) fn ask(&self, verb: &[&str]) -> Result<(), String> {
         match self.systemctl(verb) {
             Ok(ended) if ended.status == Some(0) => Ok(()),
-            Ok(ended) => Err(ended.stderr.trim().to_owned()),
+            Ok(ended) => Err(first_line(&ended.stderr)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -69,7 +69,7 @@ impl<'a> Systemd<'a> {
         if ended.status == Some(0) && !ended.stderr.contains(KEPT_BY_POLICY) {
             return Ok(());
         }
-        Err(ended.stderr.trim().to_owned())
+        Err(first_line(&ended.stderr))
     }
 
     /// The main process of a unit.
@@ -101,6 +101,12 @@ impl<'a> Systemd<'a> {
         command.args(arguments);
         process::run(command, self.scratch)
     }
+}
+
+/// What failed; the lines behind it say where to look further.
+fn first_line(said: &str) -> String {
+    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    line.trim().trim_end_matches('.').to_owned()
 }
 
 /// `USER_HZ`, in which /proc counts time: 100 on every Linux that this program is built for.

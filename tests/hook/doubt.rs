@@ -1,0 +1,137 @@
+//! Where something is not as it should be, on purpose or by accident: nothing is changed, or it is undone.
+
+use crate::families::rpm;
+use crate::machine::Machine;
+use crate::releases::Release::Bookworm;
+use crate::steps::{Seen, run};
+use crate::surroundings::ready;
+
+/// Enabling says this and leaves everything as it is.
+fn left(name: &str, prepare: &str, status: i32, words: &str) {
+    if !ready(name) {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, prepare);
+    let before = Seen::of(&machine, true);
+    let mut open = machine.connect();
+    let enabled = run(&machine, "enable");
+    assert!(enabled.stdout.contains(words), "{}", enabled.stdout);
+    assert_eq!(enabled.status, status);
+    assert_eq!(Seen::of(&machine, true), before);
+    assert!(open.goes_on());
+}
+
+#[test]
+fn an_sshd_that_hangs_when_asked_is_given_up_and_left_alone() {
+    left(
+        "an sshd that hangs",
+        sshd!("*' -h '*) exec sleep 1000"),
+        1,
+        "sshd could not be asked what it would do (timed out): in doubt, nothing was changed",
+    );
+}
+
+#[test]
+fn an_sshd_that_does_not_start_again_is_started_as_it_was() {
+    left(
+        "an sshd that does not start again",
+        concat!(
+            "sed -i /^Include/d /etc/ssh/sshd_config; ",
+            sshd!("*' -D '*libexec/ec2-instance-connect*) exit 1")
+        ),
+        1,
+        "ssh.service did not start again",
+    );
+}
+
+#[test]
+fn an_sshd_that_does_not_start_again_without_the_hook_keeps_it() {
+    if !ready("an sshd that does not start without the hook") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "sed -i /^Include/d /etc/ssh/sshd_config");
+    run(&machine, "enable");
+    let enabled = Seen::of(&machine, true);
+    let markers = machine.must("cat /etc/ec2-instance-connect/hooked");
+    machine.must(sshd!("*' -D '*libexec/ec2-instance-connect*) ;;\n*' -D '*) exit 1"));
+    let disabled = run(&machine, "disable");
+    assert!(
+        disabled.stdout.contains("ssh.service did not start again"),
+        "{}",
+        disabled.stdout
+    );
+    assert_eq!(disabled.status, 1);
+    assert_eq!(Seen::of(&machine, true), enabled);
+    assert_eq!(machine.must("cat /etc/ec2-instance-connect/*"), markers);
+}
+
+#[test]
+fn a_file_that_changes_while_sshd_is_asked_is_not_written_over() {
+    if !ready("a file that changes meanwhile") {
+        return;
+    }
+    let machine = Machine::boot(
+        Bookworm,
+        concat!(
+            rpm!(),
+            "sed -i /^Include/d /etc/ssh/sshd_config; ",
+            sshd!("*' -T '*' -f /run/'*) echo '# by an admin' >>/etc/ssh/sshd_config")
+        ),
+    );
+    let before = machine.must("cat /etc/ssh/sshd_config");
+    let enabled = run(&machine, "enable");
+    assert!(
+        enabled.stdout.contains("was changed by somebody just now"),
+        "{}",
+        enabled.stdout
+    );
+    assert_eq!(enabled.status, 1);
+    let after = machine.must("cat /etc/ssh/sshd_config");
+    assert_eq!(after.replace("# by an admin\n", ""), before);
+    assert!(after.contains("# by an admin"));
+}
+
+#[test]
+fn a_fifo_among_the_drop_ins_is_never_waited_for() {
+    if !ready("a FIFO") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    machine.must("mkfifo /etc/ssh/sshd_config.d/10-x.conf");
+    let enabled = machine.run("timeout 10 ec2-instance-connect enable");
+    assert_eq!(enabled.status, 0);
+    assert!(
+        enabled
+            .stdout
+            .contains("/etc/ssh/sshd_config.d/10-x.conf cannot be read"),
+        "{}",
+        enabled.stdout
+    );
+}
+
+#[test]
+fn whatever_the_umask_nobody_else_can_write_what_is_made() {
+    if !ready("a umask of 0") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "sed -i /^Include/d /etc/ssh/sshd_config");
+    machine.must("umask 0; ec2-instance-connect enable");
+    let open = machine.must(
+        "test -e /etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf; \
+         find /etc/systemd /etc/ec2-instance-connect /etc/ssh ! -type l -perm /022",
+    );
+    assert_eq!(open, "");
+}
+
+#[test]
+fn a_drop_in_that_is_a_link_goes_itself() {
+    if !ready("a drop-in that is a link") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, "");
+    run(&machine, "enable");
+    let drop_in = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
+    machine.must(&format!("mv {drop_in} /srv/kept; ln -s /srv/kept {drop_in}"));
+    assert!(run(&machine, "disable").stdout.contains("no longer"));
+    machine.must(&format!("test -e /srv/kept; ! test -L {drop_in}; sshd -t"));
+}
