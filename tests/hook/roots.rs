@@ -1,5 +1,7 @@
 //! `--root`, as image builders use it, chroots, and an admin's word that lasts.
 
+use serde_json::{Value, json};
+
 use crate::machine::Machine;
 use crate::releases::Release::{Bookworm, Bullseye, Trixie};
 use crate::steps::run;
@@ -209,4 +211,47 @@ fn without_a_reload_the_running_sshd_is_left_alone_and_status_says_so() {
     machine.must("systemctl reload ssh; sleep 1.1");
     assert!(machine.gets_in("ann", "pushed"));
     assert!(run(&machine, "status").stdout.contains(": knows"));
+}
+
+#[test]
+fn status_tells_each_match_block_in_which_another_pair_is_in_effect() {
+    if !ready("status by Match block") {
+        return;
+    }
+    let machine = Machine::root(
+        Bookworm,
+        "printf 'Match User git # why\\nAuthorizedKeysCommand /bin/git %%u\\nMatch User x\\nBanner none\\n\
+         Match User y\\nAuthorizedKeysCommandUser z\\n' >>/etc/ssh/sshd_config",
+    );
+    let line = |text: &str| machine.must(&format!("grep -n '{text}' /etc/ssh/sshd_config | cut -d: -f1"));
+    let place = |text: &str| format!("/etc/ssh/sshd_config:{}", line(text).trim());
+    let ran = machine.run("ec2-instance-connect status --json");
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+    assert_eq!(told["command"], Value::Null);
+    let git = json!({
+        "criteria": "User git # why", "place": place("^Match User git"),
+        "command": { "value": "/bin/git %u", "place": place("/bin/git") }, "user": null,
+    });
+    let y = json!({
+        "criteria": "User y", "place": place("^Match User y"),
+        "command": null, "user": { "value": "z", "place": place("User z") },
+    });
+    assert_eq!(told["matches"], json!([git, y]));
+    let text = machine.run("ec2-instance-connect status").stdout;
+    assert!(
+        text.contains("  within \"Match User git # why\" (/etc/ssh/sshd_config:"),
+        "{text}"
+    );
+    assert!(text.contains("    command: /bin/git %u ("), "{text}");
+}
+
+#[test]
+fn a_configuration_that_may_not_be_read_is_unknown() {
+    if !ready("status as another user") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, "chmod 600 /etc/ssh/sshd_config; chmod 666 /dev/null");
+    let ran = machine.run("setpriv --reuid nobody --clear-groups ec2-instance-connect status");
+    assert!(ran.stdout.starts_with("unknown\n"), "{ran:?}");
+    assert_eq!(ran.status, 1);
 }

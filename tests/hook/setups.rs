@@ -50,7 +50,11 @@ setups! {
     };
     command_in_a_match: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
-        expected: OTHERS, ..PLAIN
+        expected: Left("Then enable again, for everybody else"), ..PLAIN
+    };
+    command_in_a_match_chained: Setup {
+        prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
+        ..PLAIN
     };
     command_in_a_match_of_a_group: Setup {
         release: Trixie,

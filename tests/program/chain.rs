@@ -1,13 +1,14 @@
 //! `--chain`: another key command beside ours, each of which loses only its own keys.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
 use crate::keys::{PublicKey, providing};
-use crate::surroundings::skipped;
+use crate::surroundings::{full_pipe, have, skipped};
 
 /// What the other command prints: sshd reads it, this program does not.
 const OTHER: &str = "ssh-ed25519 AAAAother other@example.com\n";
@@ -127,9 +128,7 @@ fn a_command_that_hangs_is_ended_with_all_it_started() {
     let why = "Took no keys from the chained command: /bin/sh did not end in time, and was ended\n";
     outcome.is(0, &ours, &format!("{said}{why}"));
     assert!(outcome.duration < Duration::from_millis(1500), "{outcome:?}");
-    let left = std::process::Command::new("pgrep")
-        .args(["-r", "S", "-fx", "sleep 987"])
-        .output();
+    let left = Command::new("pgrep").args(["-r", "S", "-fx", "sleep 987"]).output();
     assert!(
         left.is_ok_and(|left| left.stdout.is_empty()),
         "a process was left behind"
@@ -151,6 +150,71 @@ fn our_own_failing_loses_only_our_keys() {
     // Both failing is a failure.
     let outcome = sh(&instance.login(USER), "exit 1");
     assert_eq!((outcome.printed(), outcome.status.code()), ("", Some(1)));
+}
+
+/// Holds a lease on a file (fcntl(2), F_SETLEASE, F_WRLCK): whoever else opens it waits, and cannot be told otherwise.
+const LEASE: &str = "$| = 1; $SIG{IO} = 'IGNORE'; open(F, '+<', $ARGV[0]) or die; fcntl(F, 1024, 1) or die $!; print qq(held\n); sleep 30";
+
+#[test]
+fn our_own_work_blocked_for_ever_loses_only_our_keys() {
+    if !sh_is_root_s() {
+        return;
+    }
+    if !have("perl") {
+        skipped("--chain beside work that blocks: no perl (package perl-base)");
+        return;
+    }
+    let (instance, ..) = pushed();
+    let mut holder = Command::new("perl")
+        .args(["-e", LEASE])
+        .arg(&instance.files.roots)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = String::new();
+    BufReader::new(holder.stdout.take().unwrap())
+        .read_line(&mut held)
+        .unwrap();
+    let outcome = sh(
+        &instance.login(USER).option("--timeout", "1"),
+        &format!("printf '{OTHER}'"),
+    );
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(held, "held\n");
+    assert_eq!(
+        (outcome.printed(), outcome.status.code()),
+        (OTHER, Some(0)),
+        "{outcome:?}"
+    );
+    assert!(outcome.said().contains("Provided no ssh key"), "{outcome:?}");
+    assert!(
+        (Duration::from_millis(700)..Duration::from_millis(1100)).contains(&outcome.duration),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_command_that_has_ended_is_not_ended_again_at_the_deadline() {
+    if !sh_is_root_s() {
+        return;
+    }
+    let (instance, ..) = pushed();
+    let (_reader, full) = full_pipe();
+    // It leaves something running, with nothing of ours open; the call then hangs on its stdout to the deadline.
+    let script = "sleep 986 >/dev/null & exit 0";
+    let mut own = instance.login(USER).option("--timeout", "1").command();
+    own.args(["--chain", "/bin/sh", "-c", script]);
+    finish(own.stdout(full).stderr(Stdio::null()));
+    let left = Command::new("pgrep").args(["-fx", "sleep 986"]).output().unwrap();
+    let left = String::from_utf8(left.stdout).unwrap();
+    for pid in left.split_whitespace() {
+        Command::new("kill").arg(pid).status().unwrap();
+    }
+    assert_ne!(
+        left, "",
+        "what was left behind was ended, by a number that may be anybody's"
+    );
 }
 
 #[test]

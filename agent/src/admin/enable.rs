@@ -68,24 +68,23 @@ fn hooked(
         Some(sshd) => setup.confirmed(sshd, &setup.main)?,
         None => Vec::new(),
     };
+    let nothing = Changes::new();
+    let as_it_is = Changed {
+        files: disk,
+        changes: &nothing,
+    };
     let changes = match pair::in_effect(&setup.config) {
         InEffect::Others(contender) => return Err(Verdict::Others(Box::new(contender))),
         InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
-        InEffect::Ours(owner) => {
+        InEffect::OursForSome(_) if !options.package => planned(&as_it_is, &setup, options)?,
+        InEffect::Ours(owner) | InEffect::OursForSome(owner) => {
             let renewed = renewed(disk)?;
             if renewed.is_empty() {
                 return already(disk, &setup, owner, options);
             }
             renewed
         }
-        InEffect::Nothing => planned(
-            &Changed {
-                files: disk,
-                changes: &Changes::new(),
-            },
-            &setup,
-            options,
-        )?,
+        InEffect::Nothing => planned(&as_it_is, &setup, options)?,
     };
     for config in &setup.templates {
         if let InEffect::Others(contender) = pair::in_effect(config) {
@@ -227,7 +226,7 @@ fn taken_over(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Resu
         InEffect::Others(contender) => Err(Verdict::AwsHides(Box::new(contender))),
         InEffect::Ours(Owner::Ours) => Ok(changes),
         InEffect::Ours(_) => Err(Verdict::ByAws(place_of_command(setup))),
-        InEffect::Nothing => {
+        InEffect::OursForSome(_) | InEffect::Nothing => {
             let ours = planned(
                 &Changed {
                     files: disk,
@@ -306,7 +305,7 @@ fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Re
     let mut regained = false;
     for answer in &answers {
         let who = answer.connection.specification();
-        if !answer.is_ours() {
+        if !answer.is_ours(&after.config) {
             return Err(Verdict::Disagreement {
                 who,
                 read: "ours".to_owned(),

@@ -209,9 +209,12 @@ impl InEffect {
         values.next().map_or("none", |(_, value)| value)
     }
 
-    /// Whether the pair in effect is this program with its own user.
-    pub(super) fn is_ours(&self) -> bool {
-        pair::Owner::of(self.value(COMMAND)) != pair::Owner::Other && self.value(USER) == pair::USER
+    /// Whether the pair in effect is this program, with its own user or, in a Match of an admin's, with any.
+    pub(super) fn is_ours(&self, config: &SshdConfig) -> bool {
+        let read = config.effective(Who::One(&self.connection));
+        let by_an_admin = read.is_some_and(pair::is_ours);
+        let own = self.value(USER) == pair::USER || by_an_admin;
+        pair::Owner::of(self.value(COMMAND)) != pair::Owner::Other && own
     }
 
     /// A line, other than the pair's two, that differs from what was in effect before. What a crypto policy sets is

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::change::Marker;
 use super::hook::lines::made_from;
 use super::hook::pair::{self, InEffect, Owner};
-use super::hook::sshd_config::{Files, Setting};
+use super::hook::sshd_config::{Files, Setting, SshdConfig, Who};
 use super::hook::unit::Unit;
 use super::options;
 use super::setup::{Changes, Setup, unit_drop_in_path};
@@ -17,6 +17,7 @@ use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent};
 use super::world::systemd::Systemd;
+use crate::verify::text::printable;
 
 /// Where sshd does not ask this program: systemctl's status for "not active".
 const NOT_HOOKED: u8 = 3;
@@ -28,6 +29,8 @@ struct Told {
     state: &'static str,
     command: Option<Line>,
     user: Option<Line>,
+    /// Each Match block in which another pair is in effect than for everybody.
+    matches: Vec<Within>,
     /// Whether sshd itself was asked, and said the same.
     confirmed_by_sshd: bool,
     /// The running listener.
@@ -40,6 +43,16 @@ struct Told {
 struct Line {
     value: String,
     place: String,
+}
+
+/// What is in effect within a Match block.
+#[derive(Debug, Serialize)]
+struct Within {
+    /// The block's criteria, as written.
+    criteria: String,
+    place: String,
+    command: Option<Line>,
+    user: Option<Line>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,12 +94,13 @@ pub(super) fn status(options: &options::Status) -> ExitCode {
 
 fn as_text(told: &Told, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "{}", told.state)?;
-    let lines = [("command", &told.command), ("user", &told.user)];
-    for (what, line) in lines
-        .iter()
-        .filter_map(|(what, line)| line.as_ref().map(|line| (what, line)))
-    {
-        writeln!(to, "  {what}: {} ({})", line.value, line.place)?;
+    pair_as_text("  ", (&told.command, &told.user), to)?;
+    for within in &told.matches {
+        writeln!(to, "  within \"Match {}\" ({}):", within.criteria, within.place)?;
+        if within.command.is_none() {
+            writeln!(to, "    no command")?;
+        }
+        pair_as_text("    ", (&within.command, &within.user), to)?;
     }
     if let Some(running) = &told.listener {
         let knows = if running.up_to_date {
@@ -100,6 +114,36 @@ fn as_text(told: &Told, to: &mut impl Write) -> io::Result<()> {
         writeln!(to, "  {note}")?;
     }
     Ok(())
+}
+
+fn pair_as_text(indent: &str, pair: (&Option<Line>, &Option<Line>), to: &mut impl Write) -> io::Result<()> {
+    for (what, line) in [("command", pair.0), ("user", pair.1)] {
+        if let Some(line) = line {
+            writeln!(
+                to,
+                "{indent}{what}: {} ({})",
+                printable(line.value.as_bytes()),
+                line.place
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The blocks in which another pair is in effect than for everybody.
+fn matches(config: &SshdConfig) -> Vec<Within> {
+    let everybody = config.effective(Who::Everyone).unwrap_or_default();
+    let blocks = config.blocks.iter().enumerate();
+    let differing = blocks.filter_map(|(number, block)| {
+        let pair = config.effective(Who::Block(number)).filter(|pair| *pair != everybody)?;
+        Some(Within {
+            criteria: block.text.clone(),
+            place: block.place.to_string(),
+            command: pair.command.map(Line::of),
+            user: pair.user.map(Line::of),
+        })
+    });
+    differing.collect()
 }
 
 fn look(disk: &Disk) -> Told {
@@ -129,22 +173,23 @@ fn look(disk: &Disk) -> Told {
         }
     };
     let in_effect = pair::in_effect(&setup.config);
-    let shown = pair::contexts(&setup.config).filter_map(|who| setup.config.effective(who));
-    let shown = shown
-        .into_iter()
-        .find(|pair| pair.command.is_some())
-        .unwrap_or_default();
+    let shown = setup.config.effective(Who::Everyone).unwrap_or_default();
     told.command = shown.command.map(Line::of);
     told.user = shown.user.map(Line::of);
+    told.matches = matches(&setup.config);
     told.state = match &in_effect {
         InEffect::Nothing => "not hooked",
-        InEffect::Ours(Owner::Aws) => "hooked by AWS's package",
-        InEffect::Ours(_) => "hooked",
+        InEffect::Ours(Owner::Aws) | InEffect::OursForSome(Owner::Aws) => "hooked by AWS's package",
+        InEffect::Ours(_) | InEffect::OursForSome(_) => "hooked",
         InEffect::Others(contender) => {
             told.notes.push(format!("asked in its place: {contender}"));
             "another command"
         }
     };
+    if !setup.config.files.contains_key(&setup.main) {
+        // Not for us to read, or by no means: then there is nothing to tell.
+        told.state = "unknown";
+    }
     told.notes.extend(
         setup
             .config

@@ -171,12 +171,18 @@ impl fmt::Display for Verdict {
                 }
                 // sshd gives a command without arguments the user's name; a chained one gets what is written.
                 let user = if own.contains([' ', '\t']) { "" } else { " %u" };
+                let others = match contender.block {
+                    Some(_) => " Then enable again, for everybody else.",
+                    None => "",
+                };
                 write!(
                     f,
                     "sshd asks another key command: {contender}. It keeps its place, and nothing was changed. To have \
-                     both, have that line read\n  AuthorizedKeysCommand {PROGRAM} %u %f --chain {own}{user}\n\
+                     both, have line {} read\n  AuthorizedKeysCommand {PROGRAM} %u %f --chain {}{user}\n\
                      and keep its AuthorizedKeysCommandUser (EC2 Instance Connect works as any user); then `sshd -t` and \
-                     reload sshd. ec2-instance-connect(8) has examples."
+                     reload sshd.{others} ec2-instance-connect(8) has examples.",
+                    contender.line.place,
+                    printable(own.as_bytes())
                 )
             }
             Self::Broken(words) => write!(

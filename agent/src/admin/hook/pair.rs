@@ -49,8 +49,10 @@ impl Owner {
 pub(crate) enum InEffect {
     /// No command, for anybody.
     Nothing,
-    /// Ours, or AWS's package's; for everybody, or where an admin has put it for some.
+    /// Ours, or AWS's package's, for everybody.
     Ours(Owner),
+    /// The same within a Match alone, where an admin has put it for some.
+    OursForSome(Owner),
     /// Somebody else's, or one without the user it needs; for everybody or for some.
     Others(Contender),
 }
@@ -73,34 +75,45 @@ pub(crate) fn contexts(config: &SshdConfig) -> impl Iterator<Item = Who<'static>
 
 /// What is in effect now.
 pub(crate) fn in_effect(config: &SshdConfig) -> InEffect {
-    let mut ours = None;
+    let mut for_some = None;
     for who in contexts(config) {
         let pair = config.effective(who).unwrap_or_default();
         match pair.command.map(|line| (line, Owner::of(&line.value))) {
             Some((line, Owner::Other)) => {
                 return InEffect::Others(contender(config, line, who));
             }
-            Some((_, owner)) => ours = ours.or(Some(owner)),
+            Some((_, owner)) => for_some = for_some.or(Some(owner)),
             None => {}
         }
     }
-    ours.map_or(InEffect::Nothing, InEffect::Ours)
+    let for_everyone = config.effective(Who::Everyone).and_then(|pair| pair.command);
+    match (for_everyone, for_some) {
+        (Some(line), _) => InEffect::Ours(Owner::of(&line.value)),
+        (None, Some(owner)) => InEffect::OursForSome(owner),
+        (None, None) => InEffect::Nothing,
+    }
 }
 
-/// Who keeps the pair from being this program with this user, for everyone and within each Match block.
+/// Who keeps the pair from being this program with this user, for everyone and within each Match block that has no such
+/// pair of its own.
 pub(crate) fn winner_over_us(config: &SshdConfig) -> Option<Contender> {
     contexts(config).find_map(|who| {
         let pair = config.effective(who).unwrap_or_default();
         let wrong_command = pair.command.filter(|line| Owner::of(&line.value) == Owner::Other);
-        let wrong_user = pair.user.filter(|line| line.value != USER);
+        let wrong_user = pair.user.filter(|line| line.value != USER && !is_of_a_match(pair));
         wrong_command.or(wrong_user).map(|line| contender(config, line, who))
     })
 }
 
-/// Whether this pair is this program, run as its own user.
+/// Whether an admin has put this command into a Match: with which user is for the admin to say.
+fn is_of_a_match(pair: Pair<'_>) -> bool {
+    pair.command.is_some_and(|line| !line.is_for_everyone())
+}
+
+/// Whether this pair is this program, run as its own user or, where an admin has put it into a Match, as any.
 pub(crate) fn is_ours(pair: Pair<'_>) -> bool {
     pair.command.is_some_and(|line| Owner::of(&line.value) != Owner::Other)
-        && pair.user.is_some_and(|line| line.value == USER)
+        && pair.user.is_some_and(|line| line.value == USER || is_of_a_match(pair))
 }
 
 fn contender(config: &SshdConfig, line: &Setting, who: Who<'_>) -> Contender {
@@ -144,6 +157,10 @@ pub(crate) fn members(passwd: &str, group: &str) -> Vec<(String, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::super::sshd_config::Files;
     use super::*;
 
     #[test]
@@ -165,5 +182,54 @@ mod tests {
         ] {
             assert_eq!(Owner::of(&command), owner, "{command}");
         }
+    }
+
+    fn config(text: &str) -> SshdConfig {
+        struct One(Vec<u8>);
+        impl Files for One {
+            fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+                Ok(self.0.clone())
+            }
+            fn names(&self, _: &Path) -> Vec<String> {
+                Vec::new()
+            }
+            fn exists(&self, _: &Path) -> bool {
+                true
+            }
+        }
+        SshdConfig::read(&One(text.as_bytes().to_vec()), Path::new("/etc/ssh/sshd_config"), &[])
+    }
+
+    #[test]
+    fn what_is_in_effect_is_told_for_everyone_and_for_some() {
+        let ours = format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {USER}\n");
+        assert_eq!(in_effect(&config("Port 22\n")), InEffect::Nothing);
+        assert_eq!(in_effect(&config(&ours)), InEffect::Ours(Owner::Ours));
+        let for_some = format!("Match User a\n{ours}");
+        assert_eq!(in_effect(&config(&for_some)), InEffect::OursForSome(Owner::Ours));
+        let none = format!("{ours}Match User a\nAuthorizedKeysCommand none\n");
+        let InEffect::Others(contender) = in_effect(&config(&none)) else {
+            panic!("none is somebody's word");
+        };
+        assert_eq!(contender.line.place.line, 4);
+        assert_eq!(
+            contender.block.map(|(block, _, line)| (block, line)),
+            Some(("User a".to_owned(), 3))
+        );
+    }
+
+    #[test]
+    fn another_user_wins_over_us_but_not_where_an_admin_has_put_our_program_into_a_match() {
+        let ours = format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {USER}\n");
+        assert_eq!(winner_over_us(&config(&ours)), None);
+        let user = config(&format!("{ours}Match User a\nAuthorizedKeysCommandUser nobody\n"));
+        assert_eq!(winner_over_us(&user).map(|winner| winner.line.place.line), Some(4));
+        let first = config(&format!("AuthorizedKeysCommandUser nobody\n{ours}"));
+        assert_eq!(winner_over_us(&first).map(|winner| winner.line.place.line), Some(1));
+        let command = config(&format!("{ours}Match User a\nAuthorizedKeysCommand /x\n"));
+        assert_eq!(winner_over_us(&command).map(|winner| winner.line.place.line), Some(4));
+        let chained =
+            format!("Match User a\nAuthorizedKeysCommand {PROGRAM} %u %f --chain /x\nAuthorizedKeysCommandUser n\n");
+        assert_eq!(winner_over_us(&config(&format!("{ours}{chained}"))), None);
     }
 }

@@ -277,6 +277,8 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn unit(exec: &str, environment: &[(&str, &str)]) -> Unit {
@@ -339,5 +341,51 @@ mod tests {
         assert_eq!(read[0].1, "-o Banner=none");
         assert_eq!(read[1].1, "-u0");
         assert_eq!(read[2], ("A".to_owned(), "b".to_owned()));
+    }
+
+    /// Files, of which those without a text cannot be read.
+    struct Tree(BTreeMap<&'static str, Option<&'static str>>);
+
+    impl Files for Tree {
+        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+            let text = self.0.get(path.to_str().unwrap()).ok_or(io::ErrorKind::NotFound)?;
+            Ok(text.ok_or(io::ErrorKind::FileTooLarge)?.as_bytes().to_vec())
+        }
+        fn names(&self, folder: &Path) -> Vec<String> {
+            let paths = self.0.keys().map(Path::new);
+            let in_folder = paths.filter(|path| path.parent() == Some(folder));
+            in_folder
+                .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+                .collect()
+        }
+        fn exists(&self, path: &Path) -> bool {
+            self.0.contains_key(path.to_str().unwrap())
+        }
+    }
+
+    #[test]
+    fn a_unit_of_which_a_file_cannot_be_read_tells_nothing() {
+        const UNIT: &str = "/lib/systemd/system/ssh.service";
+        const EXEC: &str = "[Service]\nExecStart=/usr/sbin/sshd $O\nEnvironmentFile=-/etc/default/ssh\n";
+        let exec_start = |files: &[(&'static str, Option<&'static str>)]| {
+            let units = read(&Tree(files.iter().copied().collect()), &|_| false);
+            units.first().and_then(|unit| unit.exec_start.clone())
+        };
+        assert!(
+            exec_start(&[(UNIT, Some(EXEC))]).is_some(),
+            "an absent environment file"
+        );
+        assert!(exec_start(&[(UNIT, Some(EXEC)), ("/etc/default/ssh", Some("O=-4"))]).is_some());
+        assert_eq!(exec_start(&[(UNIT, Some(EXEC)), ("/etc/default/ssh", None)]), None);
+        let drop_in = "/etc/systemd/system/ssh.service.d/x.conf";
+        assert_eq!(exec_start(&[(UNIT, Some(EXEC)), (drop_in, None)]), None);
+        let pattern = "[Service]\nEnvironmentFile=/etc/default/*\n";
+        assert_eq!(exec_start(&[(UNIT, Some(EXEC)), (drop_in, Some(pattern))]), None);
+        let again = "[Service]\nExecStart=/usr/sbin/sshd -4\n";
+        assert_eq!(
+            exec_start(&[(UNIT, Some(EXEC)), (drop_in, Some(again))]),
+            None,
+            "two ExecStarts"
+        );
     }
 }
