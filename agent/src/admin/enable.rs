@@ -108,12 +108,16 @@ fn hooked(
         answers,
         policy_aside: overrides.count() > 0,
     };
-    if let Some(sshd) = &sshd {
+    if sshd.is_some() {
         let copy = after
             .copy(&changes, scratch)
             .ok_or_else(|| Verdict::NoPlace(setup.main.clone()))?;
-        let asked = after.sshd(scratch).ok();
-        if judge(&after, asked.as_ref().unwrap_or(sshd), &copy, &before)? {
+        // With the arguments that it would get then.
+        let sshd = after.sshd(scratch).map_err(|silent| match silent {
+            Silent::Missing => Verdict::NotAsked("it is not there any more".to_owned()),
+            Silent::DoesNotRun(words) => Verdict::NotAsked(words),
+        })?;
+        if judge(&after, &sshd, &copy, &before)? {
             notes.push(
                 "With AWS's override gone, sshd has the distribution's crypto policy again, which that left out."
                     .to_owned(),

@@ -62,18 +62,61 @@ pub(crate) fn check(root: &Path, program: &Path) -> Result<(), UnsafePath> {
     let above_links = links.iter().flat_map(|folder| folder.ancestors());
     for path in resolved.ancestors().chain(above_links) {
         let its = looked(path)?;
-        if its.uid() != 0 {
-            return Err(UnsafePath::Owner {
-                path: path.to_owned(),
-                uid: its.uid(),
-            });
-        }
-        if its.mode() & 0o022 != 0 {
-            return Err(UnsafePath::Mode {
-                path: path.to_owned(),
-                mode: its.mode() & 0o7777,
-            });
-        }
+        is_root_s(path, its.uid(), its.mode())?;
     }
     Ok(())
+}
+
+/// Whether nobody but root can write what has this owner and mode.
+fn is_root_s(path: &Path, uid: u32, mode: u32) -> Result<(), UnsafePath> {
+    let path = path.to_owned();
+    if uid != 0 {
+        return Err(UnsafePath::Owner { path, uid });
+    }
+    if mode & 0o022 != 0 {
+        let mode = mode & 0o7777;
+        return Err(UnsafePath::Mode { path, mode });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(root: &Path, program: &str) -> String {
+        check(root, Path::new(program)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_there_no_file_or_not_executable_is_refused() {
+        let root = std::env::temp_dir().join(format!("eic-safe-{}", std::process::id()));
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::write(root.join("bin/x"), b"").unwrap();
+        std::os::unix::fs::symlink("loop", root.join("bin/loop")).unwrap();
+        assert!(refused(&root, "/bin/y").starts_with("/bin/y cannot be looked at: No such file"));
+        assert_eq!(
+            refused(&root, "/bin/loop"),
+            "/bin/loop cannot be looked at: its links go round in circles"
+        );
+        assert_eq!(refused(&root, "/bin"), "/bin is not a regular file");
+        assert_eq!(refused(&root, "/bin/x"), "/bin/x is not executable");
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn what_anybody_but_root_can_write_is_refused() {
+        let path = Path::new("/x");
+        let refused = |uid, mode| is_root_s(path, uid, mode).unwrap_err().to_string();
+        assert_eq!(refused(1000, 0o100_755), "/x belongs to user 1000, not to root");
+        assert_eq!(
+            refused(0, 0o100_775),
+            "/x can be written by others than root (mode 0775)"
+        );
+        assert_eq!(
+            refused(0, 0o041_777),
+            "/x can be written by others than root (mode 1777)"
+        );
+        assert!(is_root_s(path, 0, 0o100_755).is_ok());
+    }
 }

@@ -203,6 +203,9 @@ mod tests {
         let chained = ours.replace("%f", "%f --chain /usr/bin/sss_ssh_authorizedkeys %u");
         assert_eq!(without(chained.as_bytes()), Without::Edited(3));
         assert_eq!(without(b"Port 22\n"), Without::Same);
+        // The end of our first line is not all of it.
+        let commented = format!("#{}", pair());
+        assert_eq!(without(commented.as_bytes()), Without::Same);
     }
 
     #[test]

@@ -8,5 +8,7 @@ pub mod pair;
 mod pattern;
 pub(crate) mod shadow;
 pub(crate) mod sshd_config;
+#[cfg(test)]
+mod tree;
 pub(crate) mod unit;
 mod words;

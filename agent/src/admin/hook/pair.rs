@@ -157,10 +157,9 @@ pub(crate) fn members(passwd: &str, group: &str) -> Vec<(String, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::path::Path;
 
-    use super::super::sshd_config::Files;
+    use super::super::tree::Tree;
     use super::*;
 
     #[test]
@@ -184,20 +183,10 @@ mod tests {
         }
     }
 
+    const MAIN: &str = "/etc/ssh/sshd_config";
+
     fn config(text: &str) -> SshdConfig {
-        struct One(Vec<u8>);
-        impl Files for One {
-            fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-                Ok(self.0.clone())
-            }
-            fn names(&self, _: &Path) -> Vec<String> {
-                Vec::new()
-            }
-            fn exists(&self, _: &Path) -> bool {
-                true
-            }
-        }
-        SshdConfig::read(&One(text.as_bytes().to_vec()), Path::new("/etc/ssh/sshd_config"), &[])
+        SshdConfig::read(&Tree::readable(&[(MAIN, text)]), Path::new(MAIN), &[])
     }
 
     #[test]

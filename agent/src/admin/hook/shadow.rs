@@ -127,35 +127,22 @@ fn with_includes_named(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::Tree;
     use super::*;
-
-    struct Tree(BTreeMap<PathBuf, &'static str>);
-
-    impl Files for Tree {
-        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-            Ok(self.0.get(path).ok_or(io::ErrorKind::NotFound)?.as_bytes().to_vec())
-        }
-        fn names(&self, folder: &Path) -> Vec<String> {
-            let in_folder = self.0.keys().filter(|path| path.parent() == Some(folder));
-            in_folder
-                .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-                .collect()
-        }
-        fn exists(&self, path: &Path) -> bool {
-            self.0.contains_key(path)
-        }
-    }
 
     #[test]
     fn only_what_leads_to_a_change_is_copied_and_its_includes_are_named() {
         let main = Path::new("/etc/ssh/sshd_config");
         let added = PathBuf::from("/etc/ssh/sshd_config.d/60.conf");
-        let tree = Tree(BTreeMap::from([
-            (main.to_owned(), "Include deep.conf\nInclude other.conf\nPort 22\n"),
-            (PathBuf::from("/etc/ssh/deep.conf"), "Include sshd_config.d/*.conf\n"),
-            (PathBuf::from("/etc/ssh/other.conf"), "# nothing\n"),
-            (PathBuf::from("/etc/ssh/sshd_config.d/1 0.conf"), "# ten\n"),
-        ]));
+        let tree = Tree::readable(&[
+            (
+                "/etc/ssh/sshd_config",
+                "Include deep.conf\nInclude other.conf\nPort 22\n",
+            ),
+            ("/etc/ssh/deep.conf", "Include sshd_config.d/*.conf\n"),
+            ("/etc/ssh/other.conf", "# nothing\n"),
+            ("/etc/ssh/sshd_config.d/1 0.conf", "# ten\n"),
+        ]);
         let changes = BTreeMap::from([(added, Some(b"Banner none\n".to_vec()))]);
         let changed = Changed {
             files: &tree,

@@ -1,30 +1,12 @@
 //! The reader, line by line; `tests/hook` asks the real sshd the same.
 
+use super::super::tree::Tree;
 use super::*;
-
-struct Tree(BTreeMap<PathBuf, &'static str>);
-
-impl Files for Tree {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let text = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(text.as_bytes().to_vec())
-    }
-    fn names(&self, folder: &Path) -> Vec<String> {
-        let in_folder = self.0.keys().filter(|path| path.parent() == Some(folder));
-        in_folder
-            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect()
-    }
-    fn exists(&self, path: &Path) -> bool {
-        self.0.contains_key(path)
-    }
-}
 
 const MAIN: &str = "/etc/ssh/sshd_config";
 
-fn read(files: &[(&str, &'static str)]) -> SshdConfig {
-    let tree = Tree(files.iter().map(|(path, text)| (PathBuf::from(path), *text)).collect());
-    SshdConfig::read(&tree, Path::new(MAIN), &[])
+fn read(files: &[(&str, &str)]) -> SshdConfig {
+    SshdConfig::read(&Tree::readable(files), Path::new(MAIN), &[])
 }
 
 /// Command and user for everyone, with their lines.

@@ -277,8 +277,7 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
+    use super::super::tree::Tree;
     use super::*;
 
     fn unit(exec: &str, environment: &[(&str, &str)]) -> Unit {
@@ -343,32 +342,12 @@ mod tests {
         assert_eq!(read[2], ("A".to_owned(), "b".to_owned()));
     }
 
-    /// Files, of which those without a text cannot be read.
-    struct Tree(BTreeMap<&'static str, Option<&'static str>>);
-
-    impl Files for Tree {
-        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-            let text = self.0.get(path.to_str().unwrap()).ok_or(io::ErrorKind::NotFound)?;
-            Ok(text.ok_or(io::ErrorKind::FileTooLarge)?.as_bytes().to_vec())
-        }
-        fn names(&self, folder: &Path) -> Vec<String> {
-            let paths = self.0.keys().map(Path::new);
-            let in_folder = paths.filter(|path| path.parent() == Some(folder));
-            in_folder
-                .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-                .collect()
-        }
-        fn exists(&self, path: &Path) -> bool {
-            self.0.contains_key(path.to_str().unwrap())
-        }
-    }
-
     #[test]
     fn a_unit_of_which_a_file_cannot_be_read_tells_nothing() {
         const UNIT: &str = "/lib/systemd/system/ssh.service";
         const EXEC: &str = "[Service]\nExecStart=/usr/sbin/sshd $O\nEnvironmentFile=-/etc/default/ssh\n";
-        let exec_start = |files: &[(&'static str, Option<&'static str>)]| {
-            let units = read(&Tree(files.iter().copied().collect()), &|_| false);
+        let exec_start = |files: &[(&str, Option<&str>)]| {
+            let units = read(&Tree::of(files), &|_| false);
             units.first().and_then(|unit| unit.exec_start.clone())
         };
         assert!(
