@@ -3,7 +3,7 @@
 
 use crate::families::{old, rpm};
 use crate::machine::Machine;
-use crate::releases::Release::{self, Bookworm, Bullseye};
+use crate::releases::Release::{self, Bookworm, Bullseye, Trixie};
 use crate::steps::{Seen, differences, run};
 use crate::surroundings::ready;
 use Expected::{AtRestart, Left, Taken, Undone};
@@ -116,6 +116,9 @@ macro_rules! take_overs {
 take_overs! {
     ubuntu_s_override: PLAIN;
     ubuntu_s_override_bullseye: TakeOver { release: Bullseye, ..PLAIN };
+    ubuntu_s_override_behind_a_socket: TakeOver {
+        release: Trixie, prepare: concat!(aws_deb!(), "systemctl -q disable ssh.service; systemctl -q enable ssh.socket\n"), ..PLAIN
+    };
     ubuntu_s_override_where_sshd_knows_no_include: TakeOver {
         prepare: concat!(old!(), aws_deb!()), expected: Taken(&[UNIT, DEB]), ..PLAIN
     };

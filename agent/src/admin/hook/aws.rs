@@ -160,11 +160,14 @@ mod tests {
                 HISTORICAL[0]
             ),
             format!("Match User a\n{line}\nAuthorizedKeysCommandUser {USER}\n"),
+            format!("{}\nAuthorizedKeysCommandUser {USER}\n", line.replace("%f", "%k")),
             format!("{line}\nAuthorizedKeysCommandUser nobody\n"),
         ] {
             let edited = without(changed.as_bytes(), &[Owner::Aws]);
             assert!(matches!(edited, Without::Edited(_)), "{changed}: {edited:?}");
         }
+        let others = format!("AuthorizedKeysCommand /usr/bin/other %u %f\nAuthorizedKeysCommandUser {USER}\n");
+        assert_eq!(without(others.as_bytes(), &[Owner::Aws]), Without::Same);
         // The user's line of a Match stays, for whom it was written.
         let behind = format!("Match User a\nAuthorizedKeysCommandUser {USER}\n");
         let config = format!("{}{behind}", lines(HISTORICAL[0]));

@@ -274,6 +274,7 @@ mod tests {
         for line in ["", "user", "all user a", "user a all", "localport x"] {
             assert_eq!(criteria(line), None, "{line:?}");
         }
+        assert_eq!(Criterion::read(&[]), None);
     }
 
     #[test]

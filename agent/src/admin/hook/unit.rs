@@ -215,8 +215,8 @@ impl Unit {
     pub(crate) fn arguments(&self) -> Option<Arguments> {
         let (line, _) = self.exec_start.as_ref()?;
         let line = line.trim_start_matches(['-', '+', '!', ':']);
-        // `@` gives another name to the program, `|` and `;` belong to other features: none of them for sshd.
-        let mut words = split(line).filter(|_| !line.starts_with(['@', '|']))?.into_iter();
+        // Other prefixes (`@`, `|`) make no absolute path of what follows.
+        let mut words = split(line)?.into_iter();
         let program = PathBuf::from(words.next()?);
         let is_sshd = program.is_absolute() && program.file_name().is_some_and(|name| name == "sshd");
         let expanded: Vec<String> = words.flat_map(|word| self.expand(&word)).collect();

@@ -222,9 +222,10 @@ mod tests {
     fn what_is_no_regular_file_is_never_written_over() {
         let disk = disk("device");
         let path = Path::new("/etc/ssh/x");
-        fs::create_dir(disk.on_host(path)).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(disk.on_host(path)).unwrap();
         assert!(disk.write(path, b"1", 0o640).is_err());
-        assert_eq!(disk.read(path).unwrap(), b"");
+        assert!(disk.read(path).is_err());
+        assert_eq!(disk.read(Path::new("/etc/ssh")).unwrap(), b"", "a folder");
         assert_eq!(Disk::new(Path::new("/")).read(Path::new("/dev/null")).unwrap(), b"");
         assert!(Disk::new(Path::new("/")).read(Path::new("/dev/zero")).is_err());
         fs::remove_dir_all(&disk.root).unwrap();

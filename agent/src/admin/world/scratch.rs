@@ -97,7 +97,7 @@ mod tests {
         fs::write(scratch.on_host().join("y"), b"").unwrap();
         drop(scratch);
         assert!(root.join("precious/x").exists() && !root.join("precious/y").exists());
-        std::os::unix::fs::symlink("/precious/z", root.join("run/ec2-instance-connect.lock")).unwrap();
+        std::os::unix::fs::symlink("../precious/z", root.join("run/ec2-instance-connect.lock")).unwrap();
         assert!(Scratch::new(&Disk::new(&root)).is_err());
         assert!(!root.join("precious/z").exists());
         fs::remove_dir_all(&root).unwrap();

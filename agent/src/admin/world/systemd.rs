@@ -74,8 +74,7 @@ impl<'a> Systemd<'a> {
 
     /// The main process of a unit.
     pub(crate) fn listener(&self, unit: &str) -> Option<Listener> {
-        let ended = self.systemctl(&["show", "--property=MainPID", "--value", unit]).ok()?;
-        let pid = ended.stdout.trim().parse().ok().filter(|pid| *pid != 0)?;
+        let pid = self.number(unit, "MainPID").and_then(|pid| u32::try_from(pid).ok())?;
         let proc = Path::new("/proc").join(format!("{pid}"));
         let command_line = text(&proc.join("cmdline"))?.replace('\0', " ");
         // proc_pid_stat(5): the name, in parentheses, may hold anything; starttime is the 20th field behind it.
@@ -90,10 +89,15 @@ impl<'a> Systemd<'a> {
 
     /// When a unit was last started or reloaded, in seconds since the epoch.
     pub(crate) fn last_changed(&self, unit: &str) -> Option<u64> {
-        let property = "--property=StateChangeTimestampMonotonic";
-        let ended = self.systemctl(&["show", property, "--value", unit]).ok()?;
-        let microseconds: u64 = ended.stdout.trim().parse().ok()?;
+        let microseconds = self.number(unit, "StateChangeTimestampMonotonic")?;
         Some(booted()? + microseconds / 1_000_000)
+    }
+
+    /// A property that is a number, and not 0. Amazon Linux 2's systemd 219 knows no `--value`.
+    fn number(&self, unit: &str, property: &str) -> Option<u64> {
+        let ended = self.systemctl(&["show", "--property", property, unit]).ok()?;
+        let (_, value) = ended.stdout.trim().split_once('=')?;
+        value.parse().ok().filter(|number| *number != 0)
     }
 
     fn systemctl(&self, arguments: &[&str]) -> io::Result<Ended> {
