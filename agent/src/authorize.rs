@@ -15,7 +15,7 @@ use tokio::{join, runtime, time, try_join};
 
 use crate::host::audit_log::{AuditLog, DEV_LOG};
 use crate::host::chained::{Chained, Group};
-use crate::host::deadline::{Deadline, Stage};
+use crate::host::deadline::{self, Deadline, Stage};
 use crate::host::imds::{Endpoint, Imds};
 use crate::host::machine::Machine;
 use crate::host::trust_store::TrustStoreError;
@@ -143,7 +143,7 @@ fn beside_another(options: &Options, deadline: &Deadline, group: &Group) -> (Ans
     let ours = ours.recv_timeout(until.saturating_duration_since(Instant::now()));
     let mut answer = match (working, ours) {
         (Ok(_), Ok(answer)) => answer,
-        (Ok(_), Err(_)) => Answer::failed(&Failure::OutOfTime(options.timeout)),
+        (Ok(_), Err(_)) => Answer::failed(&Failure::Blocked(options.timeout)),
         (Err(error), _) => Answer::failed(&Failure::Runtime(error)),
     };
     let chained = match chained {
@@ -301,6 +301,8 @@ pub(crate) enum Failure {
     Signer(SignerRejection),
     /// The deadline, in seconds, came first.
     OutOfTime(u8),
+    /// The same, while something here could not be given up.
+    Blocked(u8),
     /// The kernel gave no means to ask IMDS at all.
     Runtime(io::Error),
 }
@@ -328,6 +330,7 @@ impl fmt::Display for Failure {
             Self::TrustStore(error) => error.fmt(f),
             Self::Signer(rejection) => rejection.fmt(f),
             Self::OutOfTime(seconds) => write!(f, "IMDS took longer than {seconds} s in all"),
+            Self::Blocked(seconds) => f.write_str(&deadline::gave_up(u64::from(*seconds), Stage::Authorizing)),
             Self::Runtime(error) => write!(f, "could not begin: {error}"),
         }
     }

@@ -52,6 +52,11 @@ impl Stage {
     }
 }
 
+/// The words for work that was not done after so many seconds.
+pub(crate) fn gave_up(seconds: u64, stage: Stage) -> String {
+    format!("gave up after {seconds} s, while {}", stage.words())
+}
+
 /// The end of this call.
 #[derive(Debug, Clone)]
 pub struct Deadline {
@@ -75,10 +80,7 @@ impl Deadline {
             let stage = Stage::of(watched.load(Ordering::Relaxed));
             // Even the last words may block, on a stderr that nobody reads.
             alarm::set(1);
-            last_words(
-                stage,
-                &format!("gave up after {} s, while {}", limit.as_secs(), stage.words()),
-            );
+            last_words(stage, &gave_up(limit.as_secs(), stage));
             process::exit(status);
         });
         if watchdog.is_err() {
