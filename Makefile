@@ -62,10 +62,11 @@ install-built:
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/man/man8' packaging/man/*.8
 	install -D -m 0644 systemd/ec2-instance-connect.sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/ec2-instance-connect.conf'
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' README.md SECURITY.md
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/docs' docs/*.md
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/sshd' packaging/sshd/*.conf
 	install -D -m 0755 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/examples' packaging/examples/*
 # Made for packages beside the programs.
-ifneq ($(wildcard $(BUILT)/completions),)
+ifneq ($(shell test -d '$(BUILT)/completions' && echo there),)
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' '$(BUILT)/THIRD-PARTY'
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(BUILT)'/completions/bash/*
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)' '$(BUILT)'/completions/zsh/*
