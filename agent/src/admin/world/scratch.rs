@@ -64,7 +64,7 @@ fn lock(path: &Path) -> io::Result<File> {
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)?;
         flock(&lock, FlockOperation::LockExclusive)?;
-        if fs::symlink_metadata(path).is_ok_and(|its| lock.metadata().is_ok_and(|own| own.ino() == its.ino())) {
+        if fs::metadata(path).is_ok_and(|its| lock.metadata().is_ok_and(|own| own.ino() == its.ino())) {
             return Ok(lock);
         }
     }
