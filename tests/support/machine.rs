@@ -181,8 +181,20 @@ impl Machine {
         true
     }
 
-    /// Opens a connection that stays.
+    /// Opens a connection that stays. Where each connection has an sshd of its own, the end of another's may take
+    /// `/run/sshd` along (Debian 11): then it is tried again.
     pub(crate) fn connect(&self) -> Open {
+        let end = Instant::now() + RELOADED;
+        loop {
+            let mut open = self.begin_connection();
+            if open.goes_on() {
+                return open;
+            }
+            assert!(Instant::now() < end, "no connection came about");
+        }
+    }
+
+    fn begin_connection(&self) -> Open {
         let mut command = self.nsenter();
         command.args(["sh", "-c", &format!("{} cat", ssh("ann", "own"))]);
         let mut child = command
@@ -193,9 +205,7 @@ impl Machine {
             .expect("nsenter starts");
         let to = child.stdin.take().expect("it is piped");
         let from = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut open = Open { child, to, from };
-        assert!(open.goes_on(), "no connection came about");
-        open
+        Open { child, to, from }
     }
 }
 
