@@ -11,8 +11,10 @@ mod extras;
 mod families;
 mod interruption;
 #[path = "../support/machine.rs"]
+#[allow(dead_code, reason = "the packages' tests use more of it")]
 mod machine;
 #[path = "../support/releases.rs"]
+#[allow(dead_code, reason = "the packages' tests use more of it")]
 mod releases;
 mod roots;
 mod setups;

@@ -19,6 +19,8 @@ const RELOADED: Duration = Duration::from_secs(10);
 const START: &str = r#"
 set -eu
 ip link set lo up
+# IMDS's, for who plays it.
+ip address add 169.254.169.254/32 dev lo
 mount -t tmpfs -o size=1g machine "$FOLDER"
 mkdir "$FOLDER/upper" "$FOLDER/work" "$FOLDER/root"
 mount -t overlay machine -o "lowerdir=$LAYERS,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
@@ -130,6 +132,11 @@ impl Machine {
     /// The root's path, within the namespaces of [`Machine::beside`].
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("root")
+    }
+
+    /// The network namespace, for who plays IMDS in there.
+    pub(crate) fn network(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.leader.unwrap_or(self.child.id())).into()
     }
 
     fn nsenter(&self) -> Command {

@@ -54,4 +54,42 @@ impl Release {
         fs::rename(&new, &root).map_err(|error| error.to_string())?;
         Ok(root)
     }
+
+    /// A layer with more of the release's packages, to lie over [`Release::root`]; made once too.
+    pub(crate) fn layer(self, packages: &str) -> Result<PathBuf, String> {
+        let base = self.root()?;
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let made = base.with_extension(packages.replace(' ', "+"));
+        if made.exists() {
+            return Ok(made);
+        }
+        let folder = tempfile::tempdir_in(target()).map_err(|error| error.to_string())?;
+        let installed = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-euc", LAYER])
+            .env("BASE", base)
+            .env("PACKAGES", packages)
+            .current_dir(folder.path())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !installed.status.success() {
+            return Err(String::from_utf8_lossy(&installed.stderr).into_owned());
+        }
+        fs::rename(folder.path().join("upper"), &made).map_err(|error| error.to_string())?;
+        Ok(made)
+    }
 }
+
+/// Installs packages into an overlay's upper folder; nothing is started in a chroot.
+const LAYER: &str = r#"
+mkdir upper work root
+mount -t overlay layer -o "lowerdir=$BASE,upperdir=upper,workdir=work" root
+cp /etc/resolv.conf root/etc/
+mount -t proc proc root/proc
+export DEBIAN_FRONTEND=noninteractive
+case $PACKAGES in *:arm64*) chroot root dpkg --add-architecture arm64 ;; esac
+chroot root apt-get -q update
+chroot root apt-get -q -y --no-install-recommends install $PACKAGES </dev/null
+rm -rf root/var/lib/apt/lists root/var/cache/apt/*.bin root/var/cache/apt/archives/*.deb
+umount root/proc root
+"#;

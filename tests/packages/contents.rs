@@ -1,0 +1,240 @@
+//! What is in the packages: programs that start on the oldest glibc and on the other architecture, and what linters say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use emulator::{Emulator, Options};
+use tempfile::TempDir;
+
+use crate::made::{dist, package};
+use crate::releases::Release::Bookworm;
+use crate::surroundings::{self, is_there};
+
+const PROGRAMS: [&str; 2] = [
+    "usr/libexec/ec2-instance-connect/eic_run_authorized_keys",
+    "usr/sbin/ec2-instance-connect",
+];
+
+/// The four packages with programs: how their names start and end.
+const PACKAGES: [(&str, &str); 4] = [
+    ("ec2-instance-connect_", "_amd64.deb"),
+    ("ec2-instance-connect_", "_arm64.deb"),
+    ("ec2-instance-connect-", ".x86_64.rpm"),
+    ("ec2-instance-connect-", ".aarch64.rpm"),
+];
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Whether a tool is there; otherwise it says what cannot be seen.
+fn has(what: &str, tool: &str, package: &str) -> bool {
+    let has = is_there(tool);
+    if !has {
+        println!("SKIPPED: {what}, no {tool} ({package})");
+    }
+    has
+}
+
+/// The package's files, without running any script.
+fn unpacked(package: &Path) -> TempDir {
+    let folder = tempfile::tempdir().expect("there is a place for temporary folders");
+    let unpacked = if package.extension().is_some_and(|extension| extension == "deb") {
+        run(Command::new("dpkg-deb")
+            .arg("--extract")
+            .arg(package)
+            .arg(folder.path()))
+    } else {
+        let mut rpm = Command::new("rpm");
+        rpm.arg("--root").arg(folder.path());
+        rpm.args([
+            "--dbpath",
+            "/db",
+            "--install",
+            "--nodeps",
+            "--noscripts",
+            "--ignorearch",
+            "--nosignature",
+        ]);
+        run(rpm.arg(package))
+    };
+    assert!(unpacked.status.success(), "{}", said(&unpacked));
+    folder
+}
+
+fn check_program(program: &Path) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/check-program");
+    run(Command::new(script).arg(program))
+}
+
+#[test]
+fn the_programs_need_no_more_than_the_oldest_glibc() {
+    for (start, end) in PACKAGES {
+        let package = package(start, end);
+        let folder = unpacked(&package);
+        for program in PROGRAMS {
+            let checked = check_program(&folder.path().join(program));
+            assert!(checked.status.success(), "{}: {}", package.display(), said(&checked));
+            println!("MEASURED: {end}: {}", said(&checked).trim());
+        }
+        let size = fs::metadata(&package).expect("it is there").len();
+        println!(
+            "MEASURED: {}: {} KiB",
+            package.file_name().unwrap_or_default().to_string_lossy(),
+            size / 1024
+        );
+    }
+    // This test is linked for the machine that it runs on.
+    let own = std::env::current_exe().expect("a test knows its own path");
+    assert!(
+        !check_program(&own).status.success(),
+        "a program for a newer glibc, or with more libraries, is refused"
+    );
+}
+
+#[test]
+fn the_rpms_are_such_as_rpm_4_11_reads() {
+    for (start, end) in &PACKAGES[2..] {
+        let package = package(start, end);
+        let asked = run(Command::new("rpm")
+            .args([
+                "-qp",
+                "--qf",
+                "%{PAYLOADCOMPRESSOR} %{FILEDIGESTALGO} %{SIGMD5} %{SHA1HEADER}\\n[%{REQUIRES}\\n]",
+            ])
+            .arg(&package));
+        let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let mut lines = text.lines();
+        let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+        // 8 is SHA-256 (RFC 4880, section 9.4); header and payload have MD5, the header SHA-1 too.
+        assert_eq!(words[..2], ["gzip", "8"], "{text}");
+        assert!(words[2].len() == 32 && words[3].len() == 40, "{text}");
+        assert!(
+            lines.all(|requires| !requires.starts_with('(')),
+            "a rich dependency: {text}"
+        );
+    }
+}
+
+#[test]
+fn lintian_finds_no_error() {
+    if !has("lintian", "lintian", "lintian") {
+        return;
+    }
+    for (start, end) in &PACKAGES[..2] {
+        let judged = run(Command::new("lintian")
+            .args(["--fail-on", "error"])
+            .arg(package(start, end)));
+        println!("{}", said(&judged));
+        assert!(judged.status.success(), "{}", said(&judged));
+    }
+}
+
+#[test]
+fn rpmlint_finds_no_error() {
+    if !has("rpmlint", "rpmlint", "rpmlint") {
+        return;
+    }
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/rpm/rpmlint.toml");
+    let rpms = fs::read_dir(dist())
+        .expect("it can be read")
+        .map(|entry| entry.expect("it can be read").path());
+    let rpms: Vec<PathBuf> = rpms
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rpm"))
+        .collect();
+    let judged = run(Command::new("rpmlint").arg("--config").arg(settings).args(&rpms));
+    println!("{}", said(&judged));
+    assert!(
+        judged.status.success() && said(&judged).contains(" 0 errors"),
+        "{}",
+        said(&judged)
+    );
+}
+
+#[test]
+fn the_arm64_program_verifies_a_pushed_key_under_emulation() {
+    let what = "the arm64 program under emulation";
+    if !surroundings::ready(what) || !has(what, "qemu-aarch64-static", "qemu-user-static") {
+        return;
+    }
+    // The libc that the release has for arm64; libc6-arm64-cross of Debian 12 hangs in qemu at the first thread.
+    let libraries = Bookworm.layer("libc6:arm64").expect("it can be had").join("usr");
+    let emulator = Emulator::start(Options::default()).expect("loopback has free ports");
+    let instance = tempfile::tempdir().expect("there is a place for temporary folders");
+    let files = emulator.write_instance(instance.path()).expect("the folder is ours");
+    let keygen = run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(instance.path().join("key")));
+    assert!(keygen.status.success(), "{}", said(&keygen));
+    let line = fs::read_to_string(instance.path().join("key.pub")).expect("it was made");
+    emulator.push("ec2-user", line.trim());
+
+    for (start, end) in [PACKAGES[1], PACKAGES[3]] {
+        let folder = unpacked(&package(start, end));
+        let qemu = |program: &str| {
+            let mut command = Command::new("timeout");
+            command
+                .args(["60", "qemu-aarch64-static", "-L"])
+                .arg(&libraries)
+                .arg(folder.path().join(program));
+            command
+        };
+        for program in PROGRAMS {
+            let version = run(qemu(program).arg("--version"));
+            assert!(
+                version.status.success() && said(&version).contains(env!("CARGO_PKG_VERSION")),
+                "{}",
+                said(&version)
+            );
+        }
+        let asked = run(qemu(PROGRAMS[0])
+            .args(["--imds-endpoint", &emulator.imds_url()])
+            .arg("--trust-store")
+            .arg(&files.roots)
+            .arg("--sysfs")
+            .arg(&files.sysfs)
+            .arg("ec2-user"));
+        assert_eq!(
+            String::from_utf8_lossy(&asked.stdout).trim(),
+            line.trim(),
+            "{}",
+            said(&asked)
+        );
+    }
+}
+
+/// What needs the real OS, and what stood in for it here.
+const NOT_RUN: [(&str, &str); 5] = [
+    (
+        "Ubuntu 18.04 to 24.04",
+        "Debian bullseye, bookworm and trixie with apt; for sshd before Include, the hook's tests",
+    ),
+    (
+        "Amazon Linux 2 (rpm 4.11, yum)",
+        "a Debian root with dnf, stub rpms and an sshd that knows no Include; the rpm's format by its tags",
+    ),
+    (
+        "Amazon Linux 2023, RHEL 8 and 9, Fedora",
+        "a Debian root with dnf, stub rpms, their os-release, unit name and modes",
+    ),
+    (
+        "SELinux, enforcing",
+        "the module's rules by sesearch, and its package with stand-ins for semodule, in the artifacts' tests",
+    ),
+    (
+        "AWS's own packages",
+        "packages that do to sshd what theirs do, with a script as program that runs ours under another name",
+    ),
+];
+
+#[test]
+fn what_was_not_run_is_said() {
+    for (what, instead) in NOT_RUN {
+        println!("NOT RUN: {what}; what stood in: {instead}");
+    }
+}

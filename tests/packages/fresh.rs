@@ -1,0 +1,71 @@
+//! From nothing to our package and back to nothing.
+
+use crate::cell::{Cell, NOBODY, OURS, SELINUX};
+use crate::made::{PREVIOUS, ready};
+use crate::releases::Release::{Bookworm, Bullseye, Trixie};
+use crate::system::System::{self, Deb, OldRpm, Rpm};
+
+fn check(name: &str, system: System) {
+    if !ready(name) {
+        return;
+    }
+    let mut cell = Cell::boot(name, system, "", NOBODY);
+    let sshd = "find /etc/ssh /lib/systemd/system/ssh* -type f -exec sha256sum {} + | sort";
+    let before = cell.machine.must(sshd);
+    cell.step("install", &system.install(""), OURS);
+    let verify = if system.is_deb() {
+        "dpkg --verify"
+    } else {
+        "rpm --verify"
+    };
+    let verified = cell.machine.must(&format!("{verify} ec2-instance-connect"));
+    assert_eq!(verified, "", "what the package manager has installed is as it was");
+    cell.step("reinstall", &system.reinstall(), OURS);
+    cell.step("remove", &system.remove(), NOBODY);
+    assert_eq!(cell.machine.must(sshd), before, "sshd's files are as they were");
+    cell.step("install our previous version", &system.install(PREVIOUS), OURS);
+    cell.step("upgrade", &system.upgrade(), OURS);
+    if system.is_deb() {
+        cell.step("purge", &system.purge(), NOBODY);
+        assert_eq!(cell.left(), Vec::<String>::new());
+    } else {
+        cell.step("remove again", &system.remove(), NOBODY);
+        let mut left = cell.left();
+        left.retain(|path| path != SELINUX);
+        assert_eq!(left, ["user"], "rpms never take users away");
+    }
+    assert_eq!(cell.machine.must(sshd), before, "sshd's files are as they were");
+}
+
+macro_rules! systems {
+    ($($name:ident: $system:expr;)+) => { $(
+        #[test]
+        fn $name() {
+            check(stringify!($name), $system);
+        }
+    )+ };
+}
+
+systems! {
+    fresh_on_bookworm: Deb(Bookworm);
+    fresh_on_bullseye: Deb(Bullseye);
+    fresh_on_trixie: Deb(Trixie);
+    fresh_on_the_rpm_family: Rpm;
+    fresh_on_the_rpm_family_before_include: OldRpm;
+}
+
+#[test]
+fn where_opt_is_a_link() {
+    if !ready("where_opt_is_a_link") {
+        return;
+    }
+    let mut cell = Cell::boot(
+        "where_opt_is_a_link",
+        Rpm,
+        "rmdir /opt; mkdir /var/elsewhere; ln -s var/elsewhere /opt",
+        NOBODY,
+    );
+    cell.step("install", &Rpm.install(""), OURS);
+    cell.machine.must("test -x /opt/aws/bin/eic_run_authorized_keys");
+    cell.step("remove", &Rpm.remove(), NOBODY);
+}

@@ -1,0 +1,23 @@
+//! The packages in real systems: installed from signed repositories in booted containers, beside and instead of AWS's.
+//! `make test-packages` runs it on what `make packages` made.
+
+mod cell;
+mod contents;
+#[path = "../support/families.rs"]
+mod families;
+mod fresh;
+mod images;
+#[path = "../support/machine.rs"]
+#[allow(dead_code, reason = "the hook's tests use more of it")]
+mod machine;
+mod made;
+mod purge;
+#[path = "../support/releases.rs"]
+mod releases;
+#[path = "../support/surroundings.rs"]
+#[allow(dead_code, reason = "the hook's tests build the program that they drive")]
+mod surroundings;
+mod system;
+mod table;
+mod takeover;
+mod words;

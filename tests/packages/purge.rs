@@ -1,0 +1,130 @@
+//! What a removal leaves in place as long as somebody needs it.
+
+use crate::cell::{Cell, NOBODY, Now, OURS, Pair};
+use crate::made::{PREVIOUS, ready};
+use crate::releases::Release::Bookworm;
+use crate::system::System::{self, Deb, Rpm};
+
+const SYSTEM: System = Deb(Bookworm);
+
+#[test]
+fn what_was_unpacked_and_never_configured_is_unhooked_too() {
+    let name = "what_was_unpacked_and_never_configured_is_unhooked_too";
+    if !ready(name) {
+        return;
+    }
+    let mut cell = Cell::boot(name, SYSTEM, "", NOBODY);
+    cell.step("install our previous version", &SYSTEM.install(PREVIOUS), OURS);
+    let unpack = "dpkg --unpack /srv/ours/apt/pool/main/e/ec2-instance-connect/*_2.1*_amd64.deb";
+    cell.step("unpack this one, and no more", unpack, OURS);
+    cell.step("remove", "dpkg --remove ec2-instance-connect", NOBODY);
+    cell.machine.must("sshd -t; systemctl restart ssh");
+    cell.step("purge", "dpkg --purge ec2-instance-connect", NOBODY);
+    assert_eq!(cell.left(), Vec::<String>::new());
+}
+
+#[test]
+fn the_hook_stays_where_sshd_would_not_start_without_it() {
+    let name = "the_hook_stays_where_sshd_would_not_start_without_it";
+    if !ready(name) {
+        return;
+    }
+    let finds_no_program = Now {
+        pair: Pair::Ours,
+        login: false,
+    };
+    for system in [SYSTEM, Rpm] {
+        let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
+        cell.step("install", &system.install(""), OURS);
+        let lean = "echo 'AuthorizedKeysCommand /usr/bin/admin_keys' >>/etc/ssh/sshd_config";
+        cell.step("another command leans on our user line", lean, OURS);
+        cell.step("remove", &system.remove(), finds_no_program);
+        cell.machine
+            .must(&format!("sshd -t; systemctl restart {}", system.unit()));
+        assert!(cell.machine.logs_in("ann", "own"));
+    }
+}
+
+#[test]
+fn the_user_stays_while_files_are_its_own() {
+    let name = "the_user_stays_while_files_are_its_own";
+    if !ready(name) {
+        return;
+    }
+    let mut cell = Cell::boot(name, SYSTEM, "", NOBODY);
+    cell.step("install", &SYSTEM.install(""), OURS);
+    cell.machine
+        .must("touch /var/tmp/own; chown ec2-instance-connect /var/tmp/own");
+    cell.step("purge", &SYSTEM.purge(), NOBODY);
+    assert!(cell.has_user());
+}
+
+#[test]
+fn the_user_stays_while_a_process_runs_as_it() {
+    let name = "the_user_stays_while_a_process_runs_as_it";
+    if !ready(name) {
+        return;
+    }
+    let mut cell = Cell::boot(name, SYSTEM, "", NOBODY);
+    cell.step("install", &SYSTEM.install(""), OURS);
+    cell.machine.must("systemd-run -q --uid=ec2-instance-connect sleep 600");
+    cell.step("purge", &SYSTEM.purge(), NOBODY);
+    assert!(cell.has_user());
+}
+
+/// sshd cannot be told on its command line, and a restart would end connections.
+const COMMAND_LINE: &str =
+    "sed -i /^Include/d /etc/ssh/sshd_config; sed -i /^KillMode/d /lib/systemd/system/ssh.service";
+
+#[test]
+fn program_and_user_stay_while_the_running_sshd_names_them() {
+    let name = "program_and_user_stay_while_the_running_sshd_names_them";
+    if !ready(name) {
+        return;
+    }
+    let mut cell = Cell::boot(name, SYSTEM, COMMAND_LINE, NOBODY);
+    let waits = Now {
+        pair: Pair::Ours,
+        login: false,
+    };
+    let said = cell.step("install", &SYSTEM.install(""), waits);
+    assert!(said.contains("next restart"), "{said}");
+    let drop_in = cell.machine.run("systemd-analyze verify --man=no ssh.service");
+    assert_eq!(
+        (drop_in.status, drop_in.stderr.as_str()),
+        (0, ""),
+        "systemd has nothing to say of the drop-in"
+    );
+    cell.restart_ssh(OURS);
+    let asks_still = Now {
+        pair: Pair::None,
+        login: true,
+    };
+    cell.step("remove", &SYSTEM.remove(), asks_still);
+    cell.step("purge", &SYSTEM.purge(), asks_still);
+    assert!(cell.has_user());
+    cell.restart_ssh(NOBODY);
+}
+
+#[test]
+fn program_stays_while_the_running_sshd_of_the_rpm_family_names_it() {
+    let name = "program_stays_while_the_running_sshd_of_the_rpm_family_names_it";
+    if !ready(name) {
+        return;
+    }
+    let prepare = "mkdir -p /etc/systemd/system/sshd.service.d; printf '[Service]\\nKillMode=mixed\\nExecStart=\\n\
+        ExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %%%%u %%%%f\" \
+        -o AuthorizedKeysCommandUser=ec2-instance-connect\\n' >/etc/systemd/system/sshd.service.d/image.conf";
+    let by_an_image = Now {
+        pair: Pair::Aws,
+        login: false,
+    };
+    let by_link = Now {
+        pair: Pair::OursByLink,
+        login: true,
+    };
+    let mut cell = Cell::boot(name, Rpm, prepare, by_an_image);
+    cell.step("install", &Rpm.install(""), by_link);
+    cell.step("remove", &Rpm.remove(), by_link);
+    assert!(cell.has_user());
+}

@@ -1,0 +1,241 @@
+//! AWS's package in its six shapes: replaced by ours from the repository, rolled back to, replaced by its own higher version.
+
+use crate::cell::{AWS, Cell, NOBODY, Now, OURS, OURS_BY_LINK, Pair, SELINUX};
+use crate::made::ready;
+use crate::releases::Release::{self, Bookworm, Bullseye, Trixie};
+use crate::system::System;
+
+/// A shape of AWS's package, as `prepare` makes it.
+struct Shape {
+    name: &'static str,
+    system: System,
+    /// AWS's versions, below and above ours.
+    versions: [&'static str; 2],
+    /// What an admin does between.
+    edited: &'static str,
+    /// How things are when ours has replaced it.
+    ours: Now,
+}
+
+impl Shape {
+    fn deb(name: &'static str, release: Release) -> Self {
+        let versions = if name == "owned" {
+            ["1.1.14", "9.1.14"]
+        } else {
+            ["1.1.19", "9.1.19"]
+        };
+        Self {
+            name,
+            system: System::Deb(release),
+            versions,
+            edited: "",
+            ours: OURS,
+        }
+    }
+
+    fn rpm(name: &'static str) -> Self {
+        let system = if name == "lines" { System::OldRpm } else { System::Rpm };
+        Self {
+            name,
+            system,
+            versions: ["1.1-19", "9.1-19"],
+            edited: "",
+            ours: OURS,
+        }
+    }
+
+    /// Lets the package manager see AWS's repository with this version: `aws` or `aws-higher`.
+    fn repository(&self, which: &str) -> String {
+        let name = self.name;
+        if self.system.is_deb() {
+            format!("echo 'deb [trusted=yes] file:/srv/{which}/deb-{name} ./' >/etc/apt/sources.list.d/{which}.list")
+        } else {
+            format!(
+                "printf '[{which}]\\nname={which}\\nbaseurl=file:///srv/{which}/rpm-{name}\\ngpgcheck=0\\n' \
+                 >/etc/yum.repos.d/{which}.repo"
+            )
+        }
+    }
+
+    /// Without ours, as it is before anybody knows of it, or with it.
+    fn ours_is_known(&self, known: bool) -> String {
+        let list = if self.system.is_deb() {
+            "/etc/apt/sources.list.d/ec2-instance-connect.sources"
+        } else {
+            "/etc/yum.repos.d/ec2-instance-connect.repo"
+        };
+        if known {
+            format!("mv /root/ours {list}")
+        } else {
+            format!("mv {list} /root/ours")
+        }
+    }
+}
+
+fn check(name: &str, shape: &Shape) {
+    if !ready(name) {
+        return;
+    }
+    let system = shape.system;
+    let [lower, higher] = shape.versions;
+    let prepare = [shape.repository("aws"), shape.ours_is_known(false)].join("\n");
+    let mut cell = Cell::boot(name, system, &prepare, NOBODY);
+
+    cell.step("AWS's is installed", &system.install(""), AWS);
+    if !shape.edited.is_empty() {
+        cell.step("an admin edits", shape.edited, AWS);
+    }
+    let of_aws = cell.left();
+    let edited = cell.edited();
+    cell.step(
+        "upgrade to ours",
+        &format!("{}\n{}", shape.ours_is_known(true), system.upgrade()),
+        shape.ours,
+    );
+    assert_eq!(cell.edited(), edited, "what an admin wrote is left");
+    if shape.ours == OURS {
+        assert_eq!(strangers(&cell), Vec::<String>::new(), "nothing of AWS's is left");
+    }
+    cell.step("reinstall", &system.reinstall(), shape.ours);
+    cell.step("roll back to AWS's", &system.downgrade(lower), AWS);
+    assert_eq!(
+        besides(&cell),
+        of_aws,
+        "nothing of ours is left, and all of AWS's is there"
+    );
+    cell.step("upgrade to ours again", &system.upgrade(), shape.ours);
+    let to_higher = format!("{}\n{}", shape.repository("aws-higher"), system.upgrade());
+    cell.step("upgrade to AWS's higher", &to_higher, AWS);
+    assert_eq!(besides(&cell), of_aws, "nothing of ours is left");
+    assert!(cell.version().contains(higher));
+    cell.step("upgrade to ours once more", &to_ours_only(shape), shape.ours);
+    let remove = if system.is_deb() {
+        system.purge()
+    } else {
+        system.remove()
+    };
+    // Lines that an admin has edited are nobody's to take out; they name a program that is gone.
+    let removed = if shape.ours == OURS {
+        NOBODY
+    } else {
+        Now {
+            pair: Pair::Aws,
+            login: false,
+        }
+    };
+    cell.step("ours is removed", &remove, removed);
+    let back = format!("{}\n{}", shape.ours_is_known(false), system.install(""));
+    cell.step("AWS's is installed again", &back, AWS);
+    cell.step("AWS's is removed", &system.remove(), NOBODY);
+}
+
+/// Down from AWS's higher version to ours.
+fn to_ours_only(shape: &Shape) -> String {
+    if shape.system.is_deb() {
+        format!("rm /etc/apt/sources.list.d/aws-higher.list\n{}", shape.system.to_ours())
+    } else {
+        format!("rm /etc/yum.repos.d/aws-higher.repo\n{}", shape.system.to_ours())
+    }
+}
+
+/// What is there beside our package, and is none of what it lays.
+fn strangers(cell: &Cell) -> Vec<String> {
+    let laid = [
+        "/etc/ec2-instance-connect/hooked",
+        "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf",
+        "/etc/ssh/sshd_config (changed)",
+        "user",
+        SELINUX,
+    ];
+    let mut left = cell.left();
+    left.retain(|path| !laid.contains(&path.as_str()));
+    left
+}
+
+/// What of ours or of nobody's is there beside AWS's package, except for two things. Where a file is configuration to one of
+/// the packages, rpm keeps ours beside AWS's or lays AWS's beside what is there, under names that sshd does not read; it
+/// decides so before any script runs. And our SELinux module may stay installed.
+fn besides(cell: &Cell) -> Vec<String> {
+    let mut left = cell.left();
+    left.retain(|path| !path.ends_with(".conf.rpmnew") && !path.ends_with(".conf.rpmsave") && path != SELINUX);
+    left
+}
+
+/// The files change hands, and sshd is left alone: its command line names AWS's path, which leads to our program.
+#[test]
+fn taken_over_where_policy_forbids_to_touch_services() {
+    let name = "taken_over_where_policy_forbids_to_touch_services";
+    if !ready(name) {
+        return;
+    }
+    let shape = Shape::deb("unowned", Bookworm);
+    let system = shape.system;
+    let mut cell = Cell::boot(name, system, &shape.repository("aws"), NOBODY);
+    cell.step("AWS's is installed", &system.install(shape.versions[0]), AWS);
+    let started = cell
+        .machine
+        .must("systemctl show -p MainPID,ExecMainStartTimestampMonotonic ssh");
+    cell.machine
+        .must("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d");
+    cell.step("upgrade to ours", &system.upgrade(), OURS);
+    assert_eq!(
+        cell.machine
+            .must("systemctl show -p MainPID,ExecMainStartTimestampMonotonic ssh"),
+        started
+    );
+}
+
+/// AWS's has a higher version, and the documentation tells how to keep ours all the same.
+#[test]
+fn pinned() {
+    if !ready("pinned") {
+        return;
+    }
+    let pin = "printf 'Package: ec2-instance-connect\\nPin: release o=ec2-instance-connect\\nPin-Priority: 1001\\n' \
+               >/etc/apt/preferences.d/ec2-instance-connect";
+    let priority = "echo priority=1 >>/etc/yum.repos.d/ec2-instance-connect.repo";
+    for (shape, pin) in [
+        (Shape::deb("unowned", Bookworm), pin),
+        (Shape::rpm("drop-in"), priority),
+    ] {
+        let system = shape.system;
+        let prepare = [shape.repository("aws-higher").as_str(), pin].join("\n");
+        let mut cell = Cell::boot(&format!("pinned, {system:?}"), system, &prepare, NOBODY);
+        cell.step("install", &system.install(""), OURS);
+        cell.step("upgrade", &system.upgrade(), OURS);
+        assert!(!cell.version().contains(shape.versions[1]));
+    }
+}
+
+macro_rules! shapes {
+    ($($name:ident: $shape:expr;)+) => { $(
+        #[test]
+        fn $name() {
+            check(stringify!($name), &$shape);
+        }
+    )+ };
+}
+
+shapes! {
+    deb_with_an_unowned_override_bookworm: Shape::deb("unowned", Bookworm);
+    deb_with_an_unowned_override_bullseye: Shape::deb("unowned", Bullseye);
+    deb_with_an_unowned_override_trixie: Shape::deb("unowned", Trixie);
+    deb_with_an_owned_override_and_service_bookworm: Shape::deb("owned", Bookworm);
+    deb_with_an_owned_override_and_service_bullseye: Shape::deb("owned", Bullseye);
+    deb_with_an_owned_override_and_service_trixie: Shape::deb("owned", Trixie);
+    rpm_with_an_unowned_override: Shape::rpm("unowned");
+    rpm_with_an_owned_override: Shape::rpm("unit");
+    rpm_with_an_owned_drop_in: Shape::rpm("drop-in");
+    rpm_with_an_owned_drop_in_that_is_no_configuration: Shape::rpm("plain-drop-in");
+    rpm_with_an_owned_drop_in_that_an_admin_edited: Shape {
+        edited: "sed -i 's/^AuthorizedKeysCommandUser.*/&\\nLogLevel VERBOSE/' /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf; systemctl reload sshd",
+        ours: OURS_BY_LINK,
+        ..Shape::rpm("drop-in")
+    };
+    rpm_with_an_owned_drop_in_whose_command_an_admin_edited: Shape {
+        edited: "sed -i 's/ %f$/ %f --timeout 3/' /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf; systemctl reload sshd",
+        ours: OURS_BY_LINK,
+        ..Shape::rpm("drop-in")
+    };
+    rpm_with_two_lines_in_sshd_config: Shape::rpm("lines");
+}
