@@ -85,7 +85,7 @@ fn check(name: &str, shape: &Shape) {
     if !shape.edited.is_empty() {
         cell.step("an admin edits", shape.edited, AWS);
     }
-    let of_aws = cell.left();
+    let of_aws = (cell.left(), configuration(&cell));
     let edited = cell.edited();
     cell.step(
         "upgrade to ours",
@@ -99,14 +99,18 @@ fn check(name: &str, shape: &Shape) {
     cell.step("reinstall", &system.reinstall(), shape.ours);
     cell.step("roll back to AWS's", &system.downgrade(lower), AWS);
     assert_eq!(
-        besides(&cell),
+        (besides(&cell), configuration(&cell)),
         of_aws,
-        "nothing of ours is left, and all of AWS's is there"
+        "nothing of ours is left, and all of AWS's is as it was"
     );
     cell.step("upgrade to ours again", &system.upgrade(), shape.ours);
     let to_higher = format!("{}\n{}", shape.repository("aws-higher"), system.upgrade());
     cell.step("upgrade to AWS's higher", &to_higher, AWS);
-    assert_eq!(besides(&cell), of_aws, "nothing of ours is left");
+    assert_eq!(
+        (besides(&cell), configuration(&cell)),
+        of_aws,
+        "nothing of ours is left, and all of AWS's is as it was"
+    );
     assert!(cell.version().contains(higher));
     cell.step("upgrade to ours once more", &to_ours_only(shape), shape.ours);
     let remove = if system.is_deb() {
@@ -127,6 +131,14 @@ fn check(name: &str, shape: &Shape) {
     let back = format!("{}\n{}", shape.ours_is_known(false), system.install(""));
     cell.step("AWS's is installed again", &back, AWS);
     cell.step("AWS's is removed", &system.remove(), NOBODY);
+}
+
+/// What sshd reads, byte for byte, with modes and owners.
+fn configuration(cell: &Cell) -> String {
+    let files = "find /etc/ssh /lib/systemd/system/ssh* /etc/systemd/system -name '*.conf' -o -name sshd_config";
+    cell.machine.must(&format!(
+        "for file in $({files} | sort); do sha256sum $file; stat -c '%a %U:%G' $file; done"
+    ))
 }
 
 /// Down from AWS's higher version to ours.
