@@ -48,6 +48,12 @@ setups! {
         prepare: config!("AuthorizedKeysCommand /usr/bin/admin_keys %u # ours", "AuthorizedKeysCommandUser nobody"),
         expected: OTHERS, ..PLAIN
     };
+    command_in_a_vendor_s_drop_in: Setup {
+        release: Trixie,
+        prepare: "mkdir /usr/lib/x; printf 'AuthorizedKeysCommand /usr/bin/admin_keys\\nAuthorizedKeysCommandUser nobody\\n' \
+            >/usr/lib/x/x.conf; ln -s ../../../usr/lib/x/x.conf /etc/ssh/sshd_config.d/20-x.conf",
+        expected: Left("20-x.conf is a link to /usr/lib/x/x.conf, which is its package's: write both lines into a file of your own"), ..PLAIN
+    };
     command_in_a_match: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
         expected: Left("Then enable again, for everybody else"), ..PLAIN

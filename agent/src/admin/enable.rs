@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::change::{self, Marker};
 use super::found::{self, Found};
 use super::hook::lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
-use super::hook::pair::{self, InEffect, Owner, PROGRAM};
+use super::hook::pair::{self, Contender, InEffect, Owner, PROGRAM};
 use super::hook::shadow::Changed;
 use super::hook::sshd_config::{Files, SshdConfig, Who};
 use super::options;
@@ -16,6 +16,7 @@ use super::world::scratch::Scratch;
 use super::world::selinux;
 use super::world::sshd::{Silent, Sshd};
 use crate::host::safe_path;
+use crate::verify::text::printable;
 
 /// Enables; what came of it, and in `notes` what else is to be said.
 pub(super) fn enable(
@@ -74,7 +75,10 @@ fn hooked(
         changes: &nothing,
     };
     let changes = match pair::in_effect(&setup.config) {
-        InEffect::Others(contender) => return Err(Verdict::Others(Box::new(contender))),
+        InEffect::Others(contender) => {
+            notes.extend(comes_back(disk, &contender));
+            return Err(Verdict::Others(Box::new(contender)));
+        }
         InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
         InEffect::OursForSome(_) if !options.package => planned(&as_it_is, &setup, options)?,
         InEffect::Ours(owner) | InEffect::OursForSome(owner) => {
@@ -349,6 +353,20 @@ fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Resul
 
 fn is_ours_for_all(config: &SshdConfig) -> bool {
     pair::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(pair::is_ours))
+}
+
+/// Where the other command's line is a vendor's, as Debian 13's for userdb: the next upgrade undoes a change to it.
+fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
+    let file = &contender.line.place.file;
+    let is_drop_in = file.parent() == Path::new(SSHD_DROP_IN).parent();
+    let target = disk
+        .resolve(file)
+        .filter(|target| is_drop_in && !target.starts_with("/etc"))?;
+    Some(format!(
+        "{} is a link to {}, which is its package's: write both lines into a file of your own that sorts before it.",
+        printable(file.as_os_str().as_encoded_bytes()),
+        printable(target.as_os_str().as_encoded_bytes())
+    ))
 }
 
 /// A user that is missing breaks nothing, but no key is found before it is there.
