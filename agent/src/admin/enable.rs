@@ -75,10 +75,7 @@ fn hooked(
         changes: &nothing,
     };
     let changes = match pair::in_effect(&setup.config) {
-        InEffect::Others(contender) => {
-            notes.extend(comes_back(disk, &contender));
-            return Err(Verdict::Others(Box::new(contender)));
-        }
+        InEffect::Others(contender) => return Err(others(disk, contender, notes)),
         InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
         InEffect::OursForSome(_) if !options.package => planned(&as_it_is, &setup, options)?,
         InEffect::Ours(owner) | InEffect::OursForSome(owner) => {
@@ -92,7 +89,7 @@ fn hooked(
     };
     for config in &setup.templates {
         if let InEffect::Others(contender) = pair::in_effect(config) {
-            return Err(Verdict::Others(Box::new(contender)));
+            return Err(others(disk, contender, notes));
         }
     }
     safe_path::check(disk.root(), Path::new(PROGRAM)).map_err(Verdict::Program)?;
@@ -353,6 +350,12 @@ fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Resul
 
 fn is_ours_for_all(config: &SshdConfig) -> bool {
     pair::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(pair::is_ours))
+}
+
+/// Somebody else's command keeps its place.
+fn others(disk: &Disk, contender: Contender, notes: &mut Vec<String>) -> Verdict {
+    notes.extend(comes_back(disk, &contender));
+    Verdict::Others(Box::new(contender))
 }
 
 /// Where the other command's line is a vendor's, as Debian 13's for userdb: the next upgrade undoes a change to it.
