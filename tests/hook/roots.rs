@@ -70,6 +70,27 @@ fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
 }
 
 #[test]
+fn status_of_a_root_runs_nothing_of_it_unless_it_is_told_to() {
+    if !ready("status --root") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, sshd!("*) touch /ran"));
+    let root = machine.path();
+    let root = root.to_str().unwrap();
+    let own = program("ec2-instance-connect");
+    let told = |options: &[&str]| -> Value {
+        let ran = machine.beside(&own, &[&["status", "--json", "--root", root], options].concat());
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
+    };
+    let status = told(&[]);
+    assert_eq!(status["confirmed_by_sshd"], false);
+    assert!(status["notes"].to_string().contains("was not run"), "{status}");
+    machine.must("! test -e /ran");
+    assert_eq!(told(&["--run-sshd"])["confirmed_by_sshd"], true);
+    machine.must("test -e /ran");
+}
+
+#[test]
 fn a_root_without_sshd_is_left_alone() {
     if !ready("--root without sshd") {
         return;

@@ -64,6 +64,10 @@ pub(super) struct Status {
     /// As JSON, for other programs
     #[arg(long)]
     pub(super) json: bool,
+
+    /// With --root: also ask the sshd under DIR, which then runs as root here
+    #[arg(long)]
+    pub(super) run_sshd: bool,
 }
 
 /// A folder that is there, by its whole path: a mistyped one would be made.
@@ -98,6 +102,7 @@ mod tests {
             "enable --root /usr --dry-run --no-reload",
             "disable --root=/usr/..",
             "status --json",
+            "status --root /usr --run-sshd",
         ] {
             let words = ["ec2-instance-connect"]
                 .into_iter()

@@ -76,7 +76,7 @@ impl Line {
 /// Tells how things are.
 pub(super) fn status(options: &options::Status) -> ExitCode {
     let disk = Disk::new(&options.root);
-    let told = look(&disk);
+    let told = look(&disk, options.run_sshd);
     let mut stdout = io::stdout().lock();
     let _ = if options.json {
         serde_json::to_writer(&mut stdout, &told)
@@ -146,7 +146,7 @@ fn matches(config: &SshdConfig) -> Vec<Within> {
     differing.collect()
 }
 
-fn look(disk: &Disk) -> Told {
+fn look(disk: &Disk, run_sshd: bool) -> Told {
     let mut told = Told {
         state: "unknown",
         ..Told::default()
@@ -198,6 +198,14 @@ fn look(disk: &Disk) -> Told {
             .map(|problem| format!("sshd would not start: {problem}")),
     );
     told.notes.extend(stale_units(disk));
+    if !(disk.is_own_root() || run_sshd) {
+        // Looking at a system must not run its programs as root.
+        told.notes.push(format!(
+            "the sshd under {} was not run to confirm this; --run-sshd runs it, as root",
+            printable(disk.root().as_os_str().as_encoded_bytes())
+        ));
+        return told;
+    }
     match Scratch::new(disk) {
         Ok(scratch) => ask(&setup, &scratch, &mut told),
         Err(error) => told.notes.push(format!("sshd could not be asked: {error}")),
