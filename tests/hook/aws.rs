@@ -306,7 +306,7 @@ hand_overs! {
             aws_program!("/opt/aws/bin"),
             "sed -i 's#%f#%f --chain /usr/bin/admin_keys#' /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf"
         ),
-        says: "left to be taken out by hand", status: "hooked", pushed: false, ..HANDED
+        says: "they were left", status: "hooked", pushed: false, ..HANDED
     };
 }
 

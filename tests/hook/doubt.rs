@@ -99,7 +99,7 @@ fn a_fifo_among_the_drop_ins_is_never_waited_for() {
     let machine = Machine::boot(Bookworm, "");
     machine.must("mkfifo /etc/ssh/sshd_config.d/10-x.conf");
     let enabled = machine.run("timeout 10 ec2-instance-connect enable");
-    assert_eq!(enabled.status, 0);
+    assert_eq!(enabled.status, 3);
     assert!(
         enabled
             .stdout

@@ -3,7 +3,7 @@
 use crate::families::{old, rpm};
 use crate::releases::Release::{Bookworm, Bullseye, Trixie};
 use crate::steps::{Expected, Setup, check};
-use Expected::{AtRestart, ByAws, Failed, Hooked, Left};
+use Expected::{Already, AtRestart, ByAws, Failed, Hooked, Left};
 
 const DROP_IN: &[&str] = &["/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf"];
 const UNIT: &[&str] = &["/etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf"];
@@ -125,7 +125,7 @@ setups! {
     };
     our_program_named_by_hand: Setup {
         prepare: config!("AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody"),
-        expected: Left("already (/etc/ssh/sshd_config:"), ..PLAIN
+        expected: Already("already (/etc/ssh/sshd_config:"), ..PLAIN
     };
 
     include_missing: Setup { prepare: "sed -i /^Include/d /etc/ssh/sshd_config", expected: Hooked(UNIT), ..PLAIN };

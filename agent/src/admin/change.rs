@@ -16,6 +16,18 @@ use super::world::systemd::Systemd;
 /// What was there before, to be put back.
 pub(super) struct Undo(Vec<(PathBuf, Option<Vec<u8>>)>);
 
+/// What is known beforehand to fail, so that `--dry-run` says the same.
+pub(super) fn check(disk: &Disk, changes: &Changes) -> Result<(), Verdict> {
+    changes.keys().try_for_each(|path| check_one(disk, path))
+}
+
+fn check_one(disk: &Disk, path: &Path) -> Result<(), Verdict> {
+    if disk.is_read_only(path) {
+        return Err(Verdict::ReadOnly(path.to_owned()));
+    }
+    Ok(())
+}
+
 /// Makes the changes; at the first that fails, all of them are undone. `read` is what was judged: a file that is another
 /// by now is not written over.
 ///
@@ -143,6 +155,11 @@ impl Marker {
         }
         disk.write(&path, text.as_bytes(), 0o644)
             .map_err(|error| cannot(&path, error))
+    }
+
+    /// What is known beforehand to keep it from being set.
+    pub(super) fn check(self, disk: &Disk) -> Result<(), Verdict> {
+        check_one(disk, &self.path())
     }
 
     pub(super) fn clear(self, disk: &Disk) {

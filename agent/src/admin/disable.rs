@@ -35,11 +35,7 @@ pub(super) fn disable(
     if changes.is_empty() {
         let by_aws = now.as_ref().is_some_and(|now| asks(now, Owner::Aws));
         let had_gone = edited.is_empty() && !by_aws;
-        let verdict = if edited.is_empty() {
-            Verdict::NotHooked
-        } else {
-            Verdict::Edited(edited)
-        };
+        let verdict = with_edited(None, edited, now.as_ref());
         if let Some(now) = now.as_ref().filter(|_| options.package && by_aws) {
             notes.extend(left_to_aws(now));
             // AWS's package has written over ours: the running sshd may still name this program.
@@ -91,8 +87,10 @@ pub(super) fn disable(
         }
     }
     let paths = change::files(disk, &changes);
+    change::check(disk, &changes)?;
     if options.dry_run {
-        return Ok(Verdict::WouldTakeOut(paths));
+        remembered(disk, options, false)?;
+        return Ok(with_edited(Some(Verdict::WouldTakeOut(paths)), edited, after.as_ref()));
     }
     let read = now.map(|now| now.config.files).unwrap_or_default();
     let undo = change::make(disk, &changes, &read)?;
@@ -115,13 +113,24 @@ pub(super) fn disable(
             }
         }
     }
-    if !edited.is_empty() {
-        notes.push(Verdict::Edited(edited).to_string());
-    }
-    Ok(match heir {
+    let done = match heir {
         Some(_) => Verdict::HandedOver(paths),
         None => Verdict::TakenOut(paths),
-    })
+    };
+    Ok(with_edited(Some(done), edited, after.as_ref()))
+}
+
+/// What was done, and the lines that were left as somebody has changed them, in sshd's configuration as it is then.
+fn with_edited(done: Option<Verdict>, places: Vec<String>, then: Option<&Setup<'_>>) -> Verdict {
+    if places.is_empty() {
+        return done.unwrap_or(Verdict::NotHooked);
+    }
+    let uses_us = |setup: &Setup<'_>| [&setup.config].into_iter().chain(&setup.templates).any(pair::uses_us);
+    Verdict::Edited {
+        done: done.map(Box::new),
+        places,
+        in_effect: then.is_some_and(uses_us),
+    }
 }
 
 /// AWS's rpm, where it has come back and nobody would be asked without us: its scripts add no lines where they saw ours.
@@ -171,11 +180,12 @@ fn left_to_aws(setup: &Setup<'_>) -> Option<String> {
 
 /// An admin's word lasts: that it was disabled by hand, or deleted, before the package goes.
 fn remembered(disk: &Disk, options: &options::Change, had_gone: bool) -> Result<(), Verdict> {
-    if options.dry_run {
-        return Ok(());
-    }
     let deleted = had_gone && Marker::Hooked.is_set(disk);
-    if !options.package || deleted {
+    let is_word = !options.package || deleted;
+    if options.dry_run {
+        return if is_word { Marker::Disabled.check(disk) } else { Ok(()) };
+    }
+    if is_word {
         Marker::Disabled.set(
             disk,
             "An admin has disabled or deleted the hook; packages leave it so.\n",

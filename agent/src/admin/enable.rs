@@ -132,6 +132,7 @@ fn hooked(
         let taken: Vec<String> = taken.iter().map(|path| path.display().to_string()).collect();
         notes.push(format!("In place of what AWS's package wrote: {}.", taken.join(", ")));
     }
+    change::check(disk, &changes)?;
     if options.dry_run {
         return Ok(Verdict::WouldEnable(laid));
     }

@@ -27,29 +27,29 @@ use world::scratch::Scratch;
 #[must_use]
 pub fn administer(options: &Options) -> ExitCode {
     let mut notes = Vec::new();
-    let verdict = match &options.verb {
-        Verb::Enable(options) => alone(options, &mut notes, enable::enable),
-        Verb::Disable(options) => alone(options, &mut notes, disable::disable),
+    let (options, go): (_, Go) = match &options.verb {
+        Verb::Enable(options) => (options, enable::enable),
+        Verb::Disable(options) => (options, disable::disable),
         Verb::Status(how) => return status::status(how),
     };
+    let verdict = alone(options, &mut notes, go);
     let mut stdout = io::stdout().lock();
     // Nobody listening is no error.
     let _ = writeln!(stdout, "{verdict}");
     for note in notes {
         let _ = writeln!(stdout, "{note}");
     }
-    ExitCode::from(verdict.exit_code())
+    ExitCode::from(verdict.exit_code(options.package))
 }
 
 /// What enabling or disabling comes to; a verdict either way, so that `?` ends it where nothing more is to be done.
 type Outcome = Result<Verdict, Verdict>;
 
+/// Enabling, or disabling.
+type Go = fn(&Disk, &Scratch, &Change, &mut Vec<String>) -> Outcome;
+
 /// Enables or disables while nobody else does, with a folder to work in. What else is to be said goes to `notes`.
-fn alone(
-    options: &Change,
-    notes: &mut Vec<String>,
-    go: fn(&Disk, &Scratch, &Change, &mut Vec<String>) -> Outcome,
-) -> Verdict {
+fn alone(options: &Change, notes: &mut Vec<String>, go: Go) -> Verdict {
     let disk = Disk::new(&options.root);
     match Scratch::new(&disk) {
         Ok(scratch) => go(&disk, &scratch, options, notes).unwrap_or_else(|verdict| verdict),

@@ -8,11 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  Done, or there was nothing to do, or something stands in the way: then nothing was changed, and why is said.
-     For status: sshd asks this program.
-  1  It could not be done, as said. What had been begun was undone.
+  0  Success, or nothing to do. For status: sshd uses EC2 Instance Connect.
+  1  Something failed. A change that had been begun was rolled back.
   2  The command line is wrong.
-  3  For status: sshd does not ask this program.";
+  3  Nothing was changed, for the reason that is printed: another AuthorizedKeysCommand is in use, for instance.
+     For disable: lines that somebody has changed still make sshd use EC2 Instance Connect.
+     With --package, 0 instead. For status: sshd does not use EC2 Instance Connect.";
 
 /// Makes sshd ask EC2 Instance Connect for keys, takes that away again, and tells how things are.
 #[derive(Debug, Parser)]

@@ -9,6 +9,9 @@ use super::setup::MARKERS;
 use crate::host::safe_path::UnsafePath;
 use crate::verify::text::printable;
 
+/// Nothing was changed, for a reason that is printed; as `status` has it where sshd does not use this program.
+const LEFT: u8 = 3;
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -66,8 +69,14 @@ pub(super) enum Verdict {
     WouldEnable(Vec<PathBuf>),
     /// There is no hook.
     NotHooked,
-    /// Lines that name the program have been changed since.
-    Edited(Vec<String>),
+    /// Lines that name the program have been changed since, and are left.
+    Edited {
+        /// What was done besides.
+        done: Option<Box<Verdict>>,
+        places: Vec<String>,
+        /// Whether sshd still uses this program by one of them.
+        in_effect: bool,
+    },
     /// sshd would not start without our lines.
     LeansOnUs(String),
     /// It is taken out now.
@@ -79,9 +88,19 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// 1 where something has to be mended before this can be done.
-    pub(super) fn exit_code(&self) -> u8 {
+    /// 0 where what was asked for is so, or would be; 1 where something failed; 3 where nothing was changed for a reason
+    /// that is printed, or where `disable` leaves lines in effect: 0 for a package's script, whose installation goes on.
+    pub(super) fn exit_code(&self, by_package: bool) -> u8 {
+        let left = if by_package { 0 } else { LEFT };
         match self {
+            Self::Already(_)
+            | Self::ByAws(_)
+            | Self::Enabled(_)
+            | Self::WouldEnable(_)
+            | Self::NotHooked
+            | Self::TakenOut(_)
+            | Self::HandedOver(_)
+            | Self::WouldTakeOut(_) => 0,
             Self::Program(_)
             | Self::Write { .. }
             | Self::Scratch(_)
@@ -89,7 +108,27 @@ impl Verdict {
             | Self::LeansOnUs(_)
             | Self::NotAsked(_)
             | Self::Meanwhile(_) => 1,
-            _ => 0,
+            Self::Edited { done, in_effect, .. } => match done {
+                _ if *in_effect => left,
+                Some(done) => done.exit_code(by_package),
+                None => 0,
+            },
+            Self::NoSshd(_)
+            | Self::NoEnable
+            | Self::Disabled
+            | Self::Deleted(_)
+            | Self::Changed(_)
+            | Self::AwsEdited(_)
+            | Self::AwsHides(_)
+            | Self::Others(_)
+            | Self::Broken(_)
+            | Self::ExecStart(_)
+            | Self::Disagreement { .. }
+            | Self::Winner(_)
+            | Self::AlsoChanges { .. }
+            | Self::WouldBreak(_)
+            | Self::NoPlace(_)
+            | Self::ReadOnly(_) => left,
         }
     }
 }
@@ -247,12 +286,26 @@ impl fmt::Display for Verdict {
             Self::Enabled(paths) => write!(f, "sshd asks EC2 Instance Connect now: {}.", names(paths)),
             Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", names(paths)),
             Self::NotHooked => f.write_str("sshd has no hook of EC2 Instance Connect: nothing was changed."),
-            Self::Edited(places) => write!(
-                f,
-                "These lines name the program, but not as it was written; somebody has changed them, and they are left \
-                 to be taken out by hand: {}.",
-                places.join(", ")
-            ),
+            Self::Edited {
+                done,
+                places,
+                in_effect,
+            } => {
+                match done {
+                    Some(done) => write!(f, "{done} ")?,
+                    None => f.write_str("Nothing was changed. ")?,
+                }
+                write!(
+                    f,
+                    "These lines name this program, but somebody has changed them since they were written, so they \
+                     were left: {}.",
+                    places.join(", ")
+                )?;
+                if *in_effect {
+                    f.write_str(" sshd still uses EC2 Instance Connect: delete them and reload sshd to stop that.")?;
+                }
+                Ok(())
+            }
             Self::LeansOnUs(words) => write!(
                 f,
                 "sshd would not start without the hook: {words}. Another command may lean on its \

@@ -94,6 +94,12 @@ pub(crate) fn in_effect(config: &SshdConfig) -> InEffect {
     }
 }
 
+/// Whether this program, by whichever path, is in effect for anybody.
+pub(crate) fn uses_us(config: &SshdConfig) -> bool {
+    let mut commands = contexts(config).filter_map(|who| config.effective(who)?.command);
+    commands.any(|line| Owner::of(&line.value) != Owner::Other)
+}
+
 /// Who keeps the pair from being this program with this user, for everyone and within each Match block that has no such
 /// pair of its own.
 pub(crate) fn winner_over_us(config: &SshdConfig) -> Option<Contender> {

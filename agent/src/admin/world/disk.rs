@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
+use rustix::fs::{StatVfsMountFlags, XattrFlags, getxattr, listxattr, setxattr, statvfs};
 
 use crate::admin::hook::sshd_config::Files;
 use crate::host::links;
@@ -106,6 +106,13 @@ impl Disk {
     /// Takes a folder away if nothing is in it.
     pub(crate) fn remove_empty_folder(&self, path: &Path) {
         let _ = fs::remove_dir(self.on_host(path));
+    }
+
+    /// Whether a file stands, or would, on a file system that is mounted read-only.
+    pub(crate) fn is_read_only(&self, path: &Path) -> bool {
+        let target = self.on_host(path);
+        let there = target.ancestors().find_map(|above| statvfs(above).ok());
+        there.is_some_and(|its| its.f_flag.contains(StatVfsMountFlags::RDONLY))
     }
 
     /// When a file, or its name, was last changed, in seconds since the epoch.
