@@ -101,7 +101,7 @@ fn take_over(name: &str, case: &TakeOver) {
     let at_last = Seen::of(&machine, true);
     assert!(at_last.own && !at_last.pushed, "{at_last:?}");
     assert!(run(&machine, "status").stdout.starts_with("not hooked"));
-    machine.must("! test -e /etc/ec2-instance-connect");
+    machine.must("! test -e /etc/ec2-instance-connect; ! test -e /var/lib/ec2-instance-connect");
 }
 
 macro_rules! take_overs {
@@ -237,7 +237,7 @@ fn hand_over(name: &str, case: &HandOver) {
     let mut open = machine.connect();
     let disabled = run(&machine, "disable --package");
     assert!(disabled.stdout.contains(case.says), "{}", disabled.stdout);
-    machine.must("! test -e /etc/ec2-instance-connect && rm /usr/libexec/ec2-instance-connect/eic_run_authorized_keys");
+    machine.must("! test -e /etc/ec2-instance-connect && ! test -e /var/lib/ec2-instance-connect && rm /usr/libexec/ec2-instance-connect/eic_run_authorized_keys");
     if case.pushed {
         assert!(machine.gets_in("ann", "pushed"));
     }
@@ -320,7 +320,9 @@ fn removing_the_package_leaves_aws_s_lines_and_says_so() {
     let said = run(&machine, "disable --package").stdout;
     assert!(said.contains("line of AWS's package (/etc/ssh/sshd_config:"), "{said}");
     assert_eq!(
-        machine.must("cat /etc/ssh/sshd_config; test ! -e /etc/ec2-instance-connect"),
+        machine.must(
+            "cat /etc/ssh/sshd_config; test ! -e /etc/ec2-instance-connect; test ! -e /var/lib/ec2-instance-connect"
+        ),
         before
     );
     assert!(run(&machine, "disable").stdout.contains("no longer"));

@@ -52,7 +52,7 @@ fn an_sshd_that_does_not_start_again_without_the_hook_keeps_it() {
     let machine = Machine::boot(Bookworm, "sed -i /^Include/d /etc/ssh/sshd_config");
     run(&machine, "enable");
     let enabled = Seen::of(&machine, true);
-    let markers = machine.must("cat /etc/ec2-instance-connect/hooked");
+    let markers = machine.must("cat /var/lib/ec2-instance-connect/hooked");
     machine.must(sshd!("*' -D '*libexec/ec2-instance-connect*) ;;\n*' -D '*) exit 1"));
     let disabled = run(&machine, "disable");
     assert!(
@@ -62,7 +62,7 @@ fn an_sshd_that_does_not_start_again_without_the_hook_keeps_it() {
     );
     assert_eq!(disabled.status, 1);
     assert_eq!(Seen::of(&machine, true), enabled);
-    assert_eq!(machine.must("cat /etc/ec2-instance-connect/*"), markers);
+    assert_eq!(machine.must("cat /var/lib/ec2-instance-connect/*"), markers);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn whatever_the_umask_nobody_else_can_write_what_is_made() {
     machine.must("umask 0; ec2-instance-connect enable");
     let open = machine.must(
         "test -e /etc/systemd/system/ssh.service.d/60-ec2-instance-connect.conf; \
-         find /etc/systemd /etc/ec2-instance-connect /etc/ssh ! -type l -perm /022",
+         find /etc/systemd /var/lib/ec2-instance-connect /etc/ssh ! -type l -perm /022",
     );
     assert_eq!(open, "");
 }

@@ -70,7 +70,7 @@ fn two_at_once_wait_for_each_other() {
     let machine = Machine::boot(Bookworm, "");
     machine.must(
         "for i in 1 2 3 4 5 6; do ec2-instance-connect enable & ec2-instance-connect disable & done; wait; \
-         sshd -t; ec2-instance-connect enable; ec2-instance-connect status",
+         sshd -t; ec2-instance-connect enable; ec2-instance-connect status; test ! -e /run/ec2-instance-connect.lock",
     );
     assert!(machine.gets_in("ann", "pushed"));
 }

@@ -153,7 +153,7 @@ fn to_ours_only(shape: &Shape) -> String {
 /// What is there beside our package, and is none of what it lays.
 fn strangers(cell: &Cell) -> Vec<String> {
     let laid = [
-        "/etc/ec2-instance-connect/hooked",
+        "/var/lib/ec2-instance-connect/hooked",
         "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf",
         "/etc/ssh/sshd_config (changed)",
         "user",

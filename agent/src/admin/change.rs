@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hook::sshd_config::Files;
 use super::options;
-use super::setup::{self, Changes, MARKERS, Setup};
+use super::setup::{self, Changes, MARKERS, STATE, Setup};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
@@ -108,34 +108,45 @@ fn cannot(path: &Path, error: io::Error) -> Verdict {
     }
 }
 
-/// The markers in [`MARKERS`].
+/// What is remembered from one call to the next: an administrator's decisions in [`MARKERS`], state in [`STATE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// An image's builder: never enable here.
+    /// The builder of an image: never enable here.
     NoEnable,
-    /// An admin has disabled.
+    /// An administrator disabled it.
     Disabled,
-    /// What was laid, one path a line.
+    /// The files that `enable` wrote, one path a line.
     Hooked,
 }
 
 impl Marker {
     fn path(self) -> PathBuf {
-        Path::new(MARKERS).join(match self {
-            Self::NoEnable => "no-enable",
-            Self::Disabled => "disabled",
-            Self::Hooked => "hooked",
-        })
+        match self {
+            Self::NoEnable => Path::new(MARKERS).join("no-enable"),
+            Self::Disabled => Path::new(MARKERS).join("disabled"),
+            Self::Hooked => Path::new(STATE).join("hooked"),
+        }
+    }
+
+    /// Where version 2.1.0 kept it: read until the next change moves it.
+    fn former_path(self) -> Option<PathBuf> {
+        (self == Self::Hooked).then(|| Path::new(MARKERS).join("hooked"))
+    }
+
+    /// The path that is there, of the two.
+    fn found(self, disk: &Disk) -> Option<PathBuf> {
+        let paths = [Some(self.path()), self.former_path()];
+        paths.into_iter().flatten().find(|path| disk.exists(path))
     }
 
     pub(super) fn is_set(self, disk: &Disk) -> bool {
-        disk.exists(&self.path())
+        self.found(disk).is_some()
     }
 
     /// The paths that it lists.
     pub(super) fn paths(self, disk: &Disk) -> Vec<PathBuf> {
-        let text = disk.read(&self.path()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.found(disk).and_then(|path| disk.read(&path).ok());
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
         text.lines()
             .filter(|line| line.starts_with('/'))
             .map(PathBuf::from)
@@ -150,11 +161,12 @@ impl Marker {
 
     pub(super) fn set(self, disk: &Disk, text: &str) -> Result<(), Verdict> {
         let path = self.path();
-        if disk.read(&path).is_ok_and(|old| old == text.as_bytes()) {
-            return Ok(());
+        if !disk.read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            disk.write(&path, text.as_bytes(), 0o644)
+                .map_err(|error| cannot(&path, error))?;
         }
-        disk.write(&path, text.as_bytes(), 0o644)
-            .map_err(|error| cannot(&path, error))
+        self.former_path().inspect(|former| forget(disk, former));
+        Ok(())
     }
 
     /// What is known beforehand to keep it from being set.
@@ -163,8 +175,16 @@ impl Marker {
     }
 
     pub(super) fn clear(self, disk: &Disk) {
-        let _ = disk.remove(&self.path());
-        disk.remove_empty_folder(Path::new(MARKERS));
+        forget(disk, &self.path());
+        self.former_path().inspect(|former| forget(disk, former));
+    }
+}
+
+/// Removes a marker, and its directory if that holds nothing else.
+fn forget(disk: &Disk, path: &Path) {
+    let _ = disk.remove(path);
+    if let Some(directory) = path.parent() {
+        disk.remove_empty_folder(directory);
     }
 }
 
@@ -260,5 +280,40 @@ pub(super) fn take_effect(
         Err(error) => Ok(vec![format!(
             "{name} was not reloaded: {error}. It takes effect at its next start."
         )]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_version_2_1_0_wrote_is_read_and_moves_with_the_next_change() {
+        let root = std::env::temp_dir().join(format!("eic-marker-{}", std::process::id()));
+        let disk = Disk::new(&root);
+        let (former, now) = (
+            root.join("etc/ec2-instance-connect/hooked"),
+            root.join("var/lib/ec2-instance-connect/hooked"),
+        );
+        let write_former = || {
+            fs::create_dir_all(root.join("etc/ec2-instance-connect")).unwrap();
+            fs::write(&former, "/etc/ssh/x\n").unwrap();
+        };
+        write_former();
+        assert!(Marker::Hooked.is_set(&disk));
+        assert_eq!(Marker::Hooked.paths(&disk), [PathBuf::from("/etc/ssh/x")]);
+
+        Marker::Hooked.list(&disk, &[PathBuf::from("/etc/ssh/y")]).unwrap();
+        assert_eq!(fs::read_to_string(&now).unwrap(), "/etc/ssh/y\n");
+        assert!(!root.join("etc/ec2-instance-connect").exists());
+
+        write_former();
+        Marker::Disabled.set(&disk, "").unwrap();
+        Marker::Hooked.clear(&disk);
+        assert!(!Marker::Hooked.is_set(&disk) && !root.join("var/lib/ec2-instance-connect").exists());
+        assert!(Marker::Disabled.is_set(&disk), "a decision stays in /etc");
+        fs::remove_dir_all(&root).unwrap();
     }
 }

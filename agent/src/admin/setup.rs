@@ -14,8 +14,11 @@ use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent, Sshd};
 
-/// Where an admin's word is kept.
+/// Where an administrator's decisions are kept.
 pub(super) const MARKERS: &str = "/etc/ec2-instance-connect";
+
+/// Where `enable` and the packages remember what they did.
+pub(super) const STATE: &str = "/var/lib/ec2-instance-connect";
 
 const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const SSHD: &str = "/usr/sbin/sshd";

@@ -53,7 +53,7 @@ impl Scratch {
     }
 }
 
-/// Waits for the lock. Whoever had it may have taken the file away at last: then it is another one.
+/// Waits for the lock. Whoever had it has removed the file in the end: then a new one is locked.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         let lock = OpenOptions::new()
@@ -73,10 +73,8 @@ fn lock(path: &Path) -> io::Result<File> {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.on_host);
-        // The lock file of the running system stays: another caller may wait for it.
-        if !self.on_host.starts_with("/run") {
-            let _ = fs::remove_file(self.on_host.with_file_name("ec2-instance-connect.lock"));
-        }
+        // Still locked: whoever waits for it sees then that it is another file, or none.
+        let _ = fs::remove_file(self.on_host.with_file_name("ec2-instance-connect.lock"));
         if let Some(run) = &self.made_run {
             let _ = fs::remove_dir(run);
         }
