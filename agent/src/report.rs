@@ -70,10 +70,10 @@ mod tests {
     fn nothing_but_printable_ascii_leaves_for_the_log() {
         let user = UserName::parse("alice".as_ref()).unwrap();
         let decision = Decision {
-            failure: Some(Failure::Imds(ImdsError::StapleName("a\n\u{1b}\u{9b}é".into()))),
+            failure: Some(Failure::Imds(ImdsError::InstanceId("a\n\u{1b}\u{9b}é".into()))),
             ..Decision::default()
         };
-        let expected = "Provided no ssh key for user alice: IMDS lists a staple under the name \"a????\"";
+        let expected = "Provided no ssh key for user alice: IMDS says the instance id is \"a????\"";
         assert_eq!(lines(&user, &decision), [expected]);
     }
 }

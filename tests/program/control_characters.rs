@@ -37,7 +37,7 @@ fn hostile_bytes_in_any_answer_are_shown_escaped_or_not_at_all() {
         ("placement/region", true),
         ("services/domain", true),
         (SIGNER_CERT, false),
-        (SIGNER_OCSP, true),
+        (SIGNER_OCSP, false),
     ] {
         let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
         let fault = Fault::Body(HOSTILE.to_vec());
@@ -177,6 +177,23 @@ fn names_in_certificates_are_shown_escaped() {
     assert_eq!(outcome.status.code(), Some(1));
     let said = printable(&outcome, 1);
     assert!(said.contains("signer is for us-west-2\\x1b[2J.amazonaws.com"), "{said}");
+}
+
+#[test]
+fn a_common_name_cannot_put_an_audit_line_into_the_log() {
+    let audit = "Providing ssh key from EC2 Instance Connect with fingerprint: SHA256:forged";
+    for name in [audit.to_owned(), format!("x\" {audit}"), audit[5..].to_owned()] {
+        let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+        instance.emulator.change_pki(|pki| {
+            let mut template = pki.leaf.template().clone();
+            template.subject = vec![emulator::certificate::NameAttribute::common_name(&name)];
+            pki.replace_leaf(template.issued_by(&pki.issuing_ca));
+        });
+        let outcome = instance.login(USER).run();
+        let said = printable(&outcome, 1);
+        assert!(!said.contains("fingerprint:") && !said.contains("SHA256"), "{said}");
+        assert_eq!(said.matches('"').count(), 2, "{said}");
+    }
 }
 
 #[test]

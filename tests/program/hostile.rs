@@ -209,7 +209,7 @@ fn a_web_page_is_no_answer() {
             Failure("<!DOCTYPE html>"),
             Failure("<!DOCTYPE html>"),
             Failure("IMDS serves no signer certificate"),
-            Failure("IMDS lists a staple under the name \"<!DOCTYPE html>\""),
+            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
             Failure(
                 "staple for managed-ssh-signer.us-west-2.amazonaws.com is missing (one that was served is unreadable",
             ),

@@ -309,7 +309,7 @@ fn what_is_printed_is_the_key_alone_encoded_anew() {
 fn options_certificates_and_dss_keys_are_refused_though_the_signer_signed_them() {
     let login = Login::new();
     for (line, kind) in [
-        (format!("command=\"/bin/sh\" {}", key(1)), "command=\"/bin/sh\""),
+        (format!("command=\"/bin/sh\" {}", key(1)), "command=\\x22/bin/sh\\x22"),
         ("ssh-dss AAAAB3NzaC1kc3M=".to_owned(), "ssh-dss"),
         (
             "ssh-ed25519-cert-v01@openssh.com AAAA".to_owned(),

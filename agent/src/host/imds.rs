@@ -15,7 +15,7 @@ use super::ImdsError;
 use crate::verify::identity::InstanceId;
 use crate::verify::limits::Limits;
 use crate::verify::login::UserName;
-use crate::verify::text::shortened;
+use crate::verify::text::{printable, quoted};
 
 /// How long the token may take, over both addresses and the retry. Where IMDS never answers, this is what every
 /// login costs, so it is short; a real IMDS answers within a few milliseconds.
@@ -41,9 +41,6 @@ const TOKEN_LIFE: &str = "120";
 
 /// Headers of one answer; IMDS sends about eight.
 const HEADERS: usize = 32;
-
-/// The bytes of an answer that a message may quote.
-const QUOTED: usize = 64;
 
 const TOKEN_LIFE_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
@@ -82,7 +79,7 @@ impl Endpoint {
         let text = format!("{}{path}", self.0);
         match Url::parse(&text) {
             Ok(url) if url.as_str() == text => Ok(url),
-            _ => Err(ImdsError::Url(shortened(text.as_bytes(), 256))),
+            _ => Err(ImdsError::Url(printable(text.as_bytes()))),
         }
     }
 }
@@ -162,20 +159,20 @@ impl Imds {
             .await
     }
 
-    /// The names of the staples. Each is a single path segment that stands for itself in a URL.
+    /// The names of the staples. Each is a single path segment that stands for itself in a URL; a line that is not is
+    /// passed over, as the staples that are needed may be listed next to it.
     ///
     /// # Errors
-    /// [`ImdsError`]; [`ImdsError::StapleName`], [`ImdsError::TooManyStaples`].
+    /// [`ImdsError`]; [`ImdsError::TooManyStaples`].
     pub async fn staple_names(&self) -> Result<Vec<StapleName>, ImdsError> {
         let listing = self
             .required("managed-ssh-keys/signer-ocsp/", self.limits.listing_bytes)
             .await?;
-        let names = listing
+        let names: Vec<StapleName> = listing
             .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty())
+            .filter_map(|line| StapleName::parse(line, self.limits.staple_name_bytes))
             .take(self.limits.staples + 1)
-            .map(|line| StapleName::parse(line, self.limits.staple_name_bytes))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
         if names.len() > self.limits.staples {
             return Err(ImdsError::TooManyStaples(self.limits.staples));
         }
@@ -197,7 +194,7 @@ impl Imds {
     /// [`ImdsError`]; [`ImdsError::InstanceId`].
     pub async fn instance_id(&self) -> Result<InstanceId, ImdsError> {
         let answer = self.required("instance-id", self.limits.line_bytes).await?;
-        InstanceId::parse(&answer).ok_or_else(|| ImdsError::InstanceId(shortened(&answer, QUOTED)))
+        InstanceId::parse(&answer).ok_or_else(|| ImdsError::InstanceId(quoted(&answer)))
     }
 
     /// The domain of this partition's services.
@@ -292,17 +289,13 @@ impl Imds {
 pub struct StapleName(String);
 
 impl StapleName {
-    fn parse(line: &[u8], longest: usize) -> Result<Self, ImdsError> {
-        match std::str::from_utf8(line) {
-            Ok(name)
-                if name.len() <= longest
-                    && !name.starts_with('.')
-                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._=+".contains(&b)) =>
-            {
-                Ok(Self(name.to_owned()))
-            }
-            _ => Err(ImdsError::StapleName(shortened(line, QUOTED))),
-        }
+    fn parse(line: &[u8], longest: usize) -> Option<Self> {
+        let name = std::str::from_utf8(line).ok()?;
+        let stands_for_itself = !name.is_empty()
+            && name.len() <= longest
+            && !name.starts_with('.')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._=+".contains(&b));
+        stands_for_itself.then(|| Self(name.to_owned()))
     }
 }
 

@@ -47,8 +47,6 @@ pub enum ImdsError {
     Token,
     /// What it answered for the instance id is none.
     InstanceId(String),
-    /// The listing of staples has a name that no staple has.
-    StapleName(String),
     /// The listing has more staples than are taken.
     TooManyStaples(usize),
     /// The URL to be sent is not the one that was meant.
@@ -107,7 +105,6 @@ impl fmt::Display for ImdsError {
             Self::TooLong { asked, limit } => write!(f, "IMDS answered more than {limit} bytes to {asked}"),
             Self::Token => f.write_str("IMDS answered a token that is none"),
             Self::InstanceId(said) => write!(f, "IMDS says the instance id is \"{said}\""),
-            Self::StapleName(name) => write!(f, "IMDS lists a staple under the name \"{name}\""),
             Self::TooManyStaples(limit) => write!(f, "IMDS lists more than {limit} staples"),
             Self::Url(url) => write!(f, "URL {url} would not be sent as it is"),
         }

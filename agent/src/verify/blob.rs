@@ -6,10 +6,7 @@ use super::identity::InstanceId;
 use super::limits::Limits;
 use super::login::Wanted;
 use super::record::{Record, RecordRejection};
-use super::text::shortened;
-
-/// The bytes of an answer that a message may quote.
-const QUOTED: usize = 48;
+use super::text::quoted;
 
 /// What a blob holds for one login, before any signature was looked at.
 #[derive(Debug)]
@@ -90,7 +87,7 @@ fn records<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<&'a [u8]>, BlobErr
         }
     }
     if records.is_empty() {
-        return Err(BlobError::NoRecord(shortened(body, QUOTED)));
+        return Err(BlobError::NoRecord(quoted(body)));
     }
     Ok(records)
 }

@@ -4,10 +4,7 @@ use x509_parser::extensions::GeneralSubtree;
 use x509_parser::prelude::{FromDer, GeneralName, KeyUsage, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::text::shortened;
-
-/// The bytes of a name that a message may quote.
-const QUOTED: usize = 128;
+use super::text::quoted;
 
 /// A certificate that x509-parser can read. Nothing about it has been verified.
 #[derive(Debug)]
@@ -37,8 +34,8 @@ impl<'a> Certificate<'a> {
     /// What messages call this certificate: its first common name, or its whole subject.
     pub(crate) fn called(&self) -> String {
         match self.common_names().next() {
-            Some(name) => shortened(name, QUOTED),
-            None => shortened(self.x509.subject().to_string().as_bytes(), QUOTED),
+            Some(name) => quoted(name),
+            None => quoted(self.x509.subject().to_string().as_bytes()),
         }
     }
 
@@ -46,8 +43,8 @@ impl<'a> Certificate<'a> {
     pub(crate) fn issuer_called(&self) -> String {
         let issuer = self.x509.issuer();
         match issuer.iter_common_name().next() {
-            Some(name) => shortened(name.as_slice(), QUOTED),
-            None => shortened(issuer.to_string().as_bytes(), QUOTED),
+            Some(name) => quoted(name.as_slice()),
+            None => quoted(issuer.to_string().as_bytes()),
         }
     }
 

@@ -4,10 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::text::shortened;
-
-/// The bytes of an answer that a message may quote.
-const QUOTED: usize = 64;
+use super::text::quoted;
 
 /// A partition of AWS: which regions are in it, and the domain its services live under.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,7 +84,7 @@ impl Region {
     pub fn parse(answer: &[u8]) -> Result<Self, IdentityError> {
         one_line(answer)
             .and_then(Self::named)
-            .ok_or_else(|| IdentityError::Region(shortened(answer, QUOTED)))
+            .ok_or_else(|| IdentityError::Region(quoted(answer)))
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -112,7 +109,7 @@ impl Region {
             .filter_map(|end| zone.split_at_checked(end))
             .filter(|(_, rest)| rest.starts_with('-') || (rest.len() == 1 && is_word(rest)))
             .find_map(|(region, _)| Self::named(region))
-            .ok_or_else(|| IdentityError::Zone(shortened(answer, QUOTED)))
+            .ok_or_else(|| IdentityError::Zone(quoted(answer)))
     }
 
     /// The name, such as `us-west-2`.
@@ -148,7 +145,7 @@ pub fn region(placement: Option<&[u8]>, document: Option<&[u8]>, zone: Option<&[
     }
     if let Some(document) = document {
         let document: IdentityDocument =
-            serde_json::from_slice(document).map_err(|_| IdentityError::Document(shortened(document, QUOTED)))?;
+            serde_json::from_slice(document).map_err(|_| IdentityError::Document(quoted(document)))?;
         return Region::parse(document.region.as_bytes());
     }
     Region::of_zone(zone.ok_or(IdentityError::Nowhere)?)
@@ -201,7 +198,7 @@ impl ExpectedSigner {
         let belongs = region.partition.domain;
         if one_line(domain) != Some(belongs) {
             return Err(IdentityError::Domain {
-                said: shortened(domain, QUOTED),
+                said: quoted(domain),
                 region: region.name,
                 belongs,
             });
@@ -320,7 +317,7 @@ mod tests {
         ] {
             assert_eq!(
                 Region::parse(region.as_bytes()),
-                Err(IdentityError::Region(shortened(region.as_bytes(), QUOTED))),
+                Err(IdentityError::Region(quoted(region.as_bytes()))),
                 "{region:?}"
             );
         }
@@ -414,7 +411,7 @@ mod tests {
             assert_eq!(
                 ExpectedSigner::new(region, domain.as_bytes()),
                 Err(IdentityError::Domain {
-                    said: shortened(domain.as_bytes(), QUOTED),
+                    said: quoted(domain.as_bytes()),
                     region: "us-west-2".into(),
                     belongs: "amazonaws.com",
                 }),

@@ -10,10 +10,7 @@ use super::identity::InstanceId;
 use super::limits::Limits;
 use super::signer::TrustedSigner;
 use super::ssh_key::{KeyRejection, PublicKey};
-use super::text::{Span, shortened};
-
-/// The bytes of a record that a message may quote.
-const QUOTED: usize = 48;
+use super::text::{Span, quoted};
 
 /// A well-formed record. Nothing in it is to be believed before [`Record::verify`].
 #[derive(Debug)]
@@ -76,7 +73,7 @@ impl<'a> Record<'a> {
     /// [`RecordRejection::OtherInstance`], [`RecordRejection::Expired`].
     pub fn holds_for(&self, instance: &InstanceId, now: u64) -> Result<(), RecordRejection> {
         if self.instance != instance.as_str().as_bytes() {
-            return Err(RecordRejection::OtherInstance(shortened(self.instance, QUOTED)));
+            return Err(RecordRejection::OtherInstance(quoted(self.instance)));
         }
         if self.expires <= now {
             return Err(RecordRejection::Expired(Span::between(self.expires, now)));
@@ -229,7 +226,7 @@ impl<'a> Headers<'a> {
 
 /// Seconds since the epoch, in plain ASCII decimal without an upper bound: beyond 64 bits is the far future.
 fn expiry(timestamp: &[u8]) -> Result<u64, RecordRejection> {
-    let refused = || RecordRejection::Timestamp(shortened(timestamp, QUOTED));
+    let refused = || RecordRejection::Timestamp(quoted(timestamp));
     if timestamp.is_empty() || !timestamp.iter().all(u8::is_ascii_digit) {
         return Err(refused());
     }

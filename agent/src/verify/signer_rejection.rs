@@ -5,14 +5,11 @@ use std::fmt;
 use super::certificate::Certificate;
 use super::identity::{ExpectedSigner, SIGNER_PREFIX};
 use super::revocation::StapleProblem;
-use super::text::{Span, shortened};
+use super::text::{Span, quoted};
 use super::trust_anchor::TrustAnchors;
 
 /// The smallest RSA modulus of the signer's key, in bits (Baseline Requirements 6.1.5; ring takes no smaller).
 pub(crate) const RSA_LEAST_BITS: usize = 2048;
-
-/// The bytes of a name that a message may quote.
-const QUOTED: usize = 128;
 
 /// Why a signer is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +67,10 @@ pub enum SignerRejection {
 
 impl SignerRejection {
     pub(crate) fn other_name(name: &[u8], expected: &ExpectedSigner) -> Self {
-        let place = |name: &[u8]| {
-            name.strip_prefix(SIGNER_PREFIX.as_bytes())
-                .map(|place| shortened(place, QUOTED))
-        };
+        let place = |name: &[u8]| name.strip_prefix(SIGNER_PREFIX.as_bytes()).map(quoted);
         match (place(name), place(expected.name().as_bytes())) {
             (Some(said), Some(here)) => Self::OtherRegion { said, here },
-            _ => Self::OtherName(shortened(name, QUOTED)),
+            _ => Self::OtherName(quoted(name)),
         }
     }
 

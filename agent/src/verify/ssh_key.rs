@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use ssh_key::HashAlg;
 use ssh_key::public::KeyData;
 
-use super::text::shortened;
+use super::text::quoted;
 
 /// The kinds of key that sshd takes and the service may carry; never ssh-dss (broken) and never certificates (whoever
 /// holds the CA behind one decides, not the record's signer).
@@ -26,9 +26,6 @@ const RSA_LEAST_BITS: usize = 2048;
 
 /// The longest RSA modulus, in bits: OpenSSH's own bound (`SSHBUF_MAX_BIGNUM`).
 const RSA_MOST_BITS: usize = 16384;
-
-/// The bytes of a key line that a message may quote.
-const QUOTED: usize = 48;
 
 /// A well-formed public key. Whether it may log in is another question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,18 +48,17 @@ impl PublicKey {
         let kind = ACCEPTED
             .into_iter()
             .find(|kind| kind.as_bytes() == word)
-            .ok_or_else(|| KeyRejection::Kind(shortened(word, QUOTED)))?;
+            .ok_or_else(|| KeyRejection::Kind(quoted(word)))?;
         let blob = STANDARD
             .decode(words.next().ok_or(KeyRejection::NoBlob)?)
             .map_err(|_| KeyRejection::Base64)?;
         // The error quotes from the blob what it likes.
-        let malformed =
-            |error: ssh_key::Error| KeyRejection::Malformed(shortened(error.to_string().as_bytes(), 2 * QUOTED));
+        let malformed = |error: ssh_key::Error| KeyRejection::Malformed(quoted(error.to_string().as_bytes()));
         let key = ssh_key::PublicKey::from_bytes(&blob).map_err(malformed)?;
         if key.algorithm().as_str() != kind {
             return Err(KeyRejection::OtherKindInside {
                 line: kind,
-                blob: shortened(key.algorithm().as_str().as_bytes(), QUOTED),
+                blob: quoted(key.algorithm().as_str().as_bytes()),
             });
         }
         check_rsa_size(key.key_data())?;

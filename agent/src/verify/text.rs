@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-/// The longest stretch of untrusted text that a message quotes, in bytes.
-///
-/// An ARN has at most 2048 characters (AWS, "Amazon Resource Names"), and the audit line must carry it whole.
-pub const LONGEST_QUOTE: usize = 2048;
+/// The longest audit field, in bytes: an ARN has at most 2048 characters (AWS, "Amazon Resource Names"), and the audit
+/// line must carry it whole.
+pub const LONGEST_FIELD: usize = 2048;
+
+/// The most that a message quotes of what IMDS served, in bytes. The start of the audit line ("Providing ssh key from EC2
+/// Instance Connect with fingerprint: ") is longer, and a signer's name (46 to 51 bytes) fits.
+pub const LONGEST_QUOTE: usize = 60;
 
 /// Untrusted bytes as printable ASCII: everything else, and the backslash, becomes `\xNN`.
 ///
@@ -13,15 +16,21 @@ pub const LONGEST_QUOTE: usize = 2048;
 /// inputs look alike.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
-    shortened(bytes, LONGEST_QUOTE)
+    escaped(bytes, LONGEST_FIELD, b"\\")
 }
 
-/// As [`printable`], cut after `longest` bytes of input with `…` in ASCII (`...`) to say so.
+/// What a message quotes of something that IMDS served: as [`printable`], but at most [`LONGEST_QUOTE`] bytes of it, and
+/// with quotation marks and colons escaped too. So a quote cannot seem to end, and cannot contain an audit line.
 #[must_use]
-pub fn shortened(bytes: &[u8], longest: usize) -> String {
+pub fn quoted(bytes: &[u8]) -> String {
+    escaped(bytes, LONGEST_QUOTE, b"\\\":")
+}
+
+/// The first `longest` bytes with `also` escaped, and `...` where there are more.
+fn escaped(bytes: &[u8], longest: usize, also: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().min(longest));
     for &byte in bytes.iter().take(longest) {
-        if (byte == b' ' || byte.is_ascii_graphic()) && byte != b'\\' {
+        if (byte == b' ' || byte.is_ascii_graphic()) && !also.contains(&byte) {
             text.push(char::from(byte));
         } else {
             text.push_str(&format!("\\x{byte:02x}"));
@@ -81,9 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_and_says_so() {
-        assert_eq!(shortened(b"abcdef", 3), "abc...");
-        assert_eq!(shortened(b"abc", 3), "abc");
+    fn a_quote_has_at_most_60_bytes_and_an_audit_field_2048() {
+        let long = vec![b'a'; 2049];
+        assert_eq!(quoted(&long[..60]), "a".repeat(60));
+        assert_eq!(quoted(&long[..61]), format!("{}...", "a".repeat(60)));
+        assert_eq!(printable(&long[..2048]), "a".repeat(2048));
+        assert_eq!(printable(&long), format!("{}...", "a".repeat(2048)));
+    }
+
+    #[test]
+    fn a_quote_can_neither_end_early_nor_contain_an_audit_line() {
+        assert_eq!(quoted(b"a\" b: c\\d\n"), "a\\x22 b\\x3a c\\x5cd\\x0a");
+        let audit = b"Providing ssh key from EC2 Instance Connect with fingerprint: SHA256:x";
+        assert!(!quoted(audit).contains("fingerprint:"));
+        assert!(!quoted(&audit[10..]).contains("fingerprint:"));
     }
 
     #[test]
