@@ -2,10 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, XattrFlags, getxattr, listxattr, setxattr, statvfs};
+use rustix::fs::{OFlags, StatVfsMountFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr, statvfs};
 
 use crate::admin::hook::sshd_config::Files;
 use crate::host::links;
@@ -175,27 +175,43 @@ fn folder_and_name(path: &Path) -> io::Result<(&Path, &str)> {
 fn write_new(new: &Path, bytes: &[u8], mode: u32, like: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(bytes)?;
-    match fs::metadata(like) {
-        Ok(old) => {
-            chown(new, Some(old.uid()), Some(old.gid()))?;
-            copy_attributes(like, new);
-            file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+    match open_unless_it_waits(like) {
+        Ok(old) => take_after(&file, &old)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            file.set_permissions(Permissions::from_mode(mode))?;
         }
-        Err(_) => file.set_permissions(Permissions::from_mode(mode))?,
+        Err(error) => return Err(error),
     }
     file.sync_all()
 }
 
+/// Opens what is there to be replaced. A FIFO that somebody has put there meanwhile would be waited for, and a link followed.
+fn open_unless_it_waits(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+/// Gives a file another's owner, attributes and mode. Both are open: what their names lead to by now does not matter.
+fn take_after(new: &File, old: &File) -> io::Result<()> {
+    let its = old.metadata()?;
+    fchown(new, Some(its.uid()), Some(its.gid()))?;
+    copy_attributes(old, new);
+    new.set_permissions(Permissions::from_mode(its.mode() & 0o7777))
+}
+
 /// Copies what can be copied: a file system without attributes has none to lose.
-fn copy_attributes(from: &Path, to: &Path) {
+fn copy_attributes(from: &File, to: &File) {
     let mut names = vec![0; ATTRIBUTE_BYTES];
-    let Ok(length) = listxattr(from, &mut names) else {
+    let Ok(length) = flistxattr(from, &mut names) else {
         return;
     };
     for name in names.get(..length).unwrap_or_default().split(|&byte| byte == 0) {
         let mut value = vec![0; ATTRIBUTE_BYTES];
-        if let Ok(length) = getxattr(from, name, &mut value) {
-            let _ = setxattr(to, name, value.get(..length).unwrap_or_default(), XattrFlags::empty());
+        if let Ok(length) = fgetxattr(from, name, &mut value) {
+            let _ = fsetxattr(to, name, value.get(..length).unwrap_or_default(), XattrFlags::empty());
         }
     }
 }
@@ -222,6 +238,27 @@ mod tests {
         assert_eq!(disk.names(Path::new("/etc/ssh")), ["x"]);
         disk.remove(path).unwrap();
         disk.remove(path).unwrap();
+        fs::remove_dir_all(&disk.root).unwrap();
+    }
+
+    #[test]
+    fn owner_mode_and_attributes_go_to_the_open_file_whatever_its_name_leads_to_by_now() {
+        const LABEL: &str = "user.eic-test";
+        let disk = disk("descriptor");
+        let [old, new, moved] = ["old", "new", "moved"].map(|name| disk.root.join("etc/ssh").join(name));
+        fs::write(&old, b"").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o640)).unwrap();
+        let old = File::open(&old).unwrap();
+        let has_attributes = fsetxattr(&old, LABEL, b"x", XattrFlags::empty()).is_ok();
+        let file = File::create(&new).unwrap();
+        fs::rename(&new, &moved).unwrap();
+        fs::write(&new, b"").unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
+        take_after(&file, &old).unwrap();
+        let label = |path: &Path| fgetxattr(File::open(path).unwrap(), LABEL, &mut [0; 9]).is_ok();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&moved), label(&moved)), (0o640, has_attributes));
+        assert_eq!((mode(&new), label(&new)), (0o600, false));
         fs::remove_dir_all(&disk.root).unwrap();
     }
 
