@@ -28,11 +28,25 @@ impl From<Release> for Image {
         let base = release
             .root()
             .unwrap_or_else(|why| panic!("no root of {release:?}: {why}"));
-        Self {
-            layers: vec![extras().to_owned(), base],
-            common: COMMON.to_owned(),
-            options: Vec::new(),
-        }
+        image(vec![extras().to_owned(), base])
+    }
+}
+
+/// A release with more of its packages.
+pub(crate) fn image_with(release: Release, packages: &str) -> Image {
+    let there = |root: Result<PathBuf, String>| root.unwrap_or_else(|why| panic!("{packages}: {why}"));
+    image(vec![
+        extras().to_owned(),
+        there(release.layer(packages)),
+        there(release.root()),
+    ])
+}
+
+fn image(layers: Vec<PathBuf>) -> Image {
+    Image {
+        layers,
+        common: COMMON.to_owned(),
+        options: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 #[macro_use]
 mod shapes;
 
+mod account;
 mod aws;
 mod corpus;
 mod doubt;

@@ -14,6 +14,7 @@ const PLAIN: Setup = Setup {
     prepare: "",
     live: "",
     expected: Hooked(DROP_IN),
+    disabled: 0,
     serving: true,
 };
 
@@ -60,7 +61,7 @@ setups! {
     };
     command_in_a_match_chained: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
-        ..PLAIN
+        disabled: 3, ..PLAIN
     };
     command_in_a_match_of_a_group: Setup {
         release: Trixie,
@@ -125,7 +126,7 @@ setups! {
     };
     our_program_named_by_hand: Setup {
         prepare: config!("AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody"),
-        expected: Already("already (/etc/ssh/sshd_config:"), ..PLAIN
+        expected: Already("already (/etc/ssh/sshd_config:"), disabled: 3, ..PLAIN
     };
 
     include_missing: Setup { prepare: "sed -i /^Include/d /etc/ssh/sshd_config", expected: Hooked(UNIT), ..PLAIN };
@@ -225,7 +226,7 @@ setups! {
     };
     a_unit_that_starts_a_script: Setup {
         prepare: "mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c \"exec /usr/sbin/sshd -D\"\\n' >/etc/systemd/system/ssh.service.d/x.conf",
-        expected: Left("What ssh.service starts is not a plain sshd"), ..PLAIN
+        expected: Left("What ssh.service starts is not a plain sshd"), disabled: 3, ..PLAIN
     };
     a_unit_with_an_admin_s_options: Setup {
         prepare: "sed -i /^Include/d /etc/ssh/sshd_config; mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS \\\\\\n -o Banner=none\\n' >/etc/systemd/system/ssh.service.d/50-x.conf",
@@ -272,7 +273,39 @@ setups! {
         prepare: concat!(old!(), "echo 'SSHD_OPTS=\"-o Banner=none\"' >/etc/default/ssh"), expected: Hooked(UNIT), ..PLAIN
     };
 
-    read_only_etc: Setup { live: "mount --bind /etc /etc; mount -o remount,bind,ro /etc", expected: Left("read-only file system"), ..PLAIN };
+    an_account_of_a_person: Setup {
+        prepare: "userdel ec2-instance-connect; useradd --create-home --shell /bin/bash ec2-instance-connect",
+        expected: Left("The account ec2-instance-connect has a login shell, /bin/bash."), ..PLAIN
+    };
+    an_account_of_a_person_without_a_shell: Setup {
+        prepare: "userdel ec2-instance-connect; useradd --shell /usr/sbin/nologin ec2-instance-connect",
+        expected: Left("is not a system account: its user ID is 1002, and theirs go up to 999"), ..PLAIN
+    };
+    an_account_that_is_root: Setup {
+        prepare: "usermod --non-unique --uid 0 ec2-instance-connect", expected: Left("has user ID 0, which is root's"), ..PLAIN
+    };
+    an_account_with_keys: Setup {
+        prepare: "usermod --home /srv/x ec2-instance-connect; install -D /keys/own.pub /srv/x/.ssh/authorized_keys",
+        expected: Left("has SSH keys of its own in /srv/x/.ssh/authorized_keys"), ..PLAIN
+    };
+    no_account: Setup {
+        prepare: "userdel ec2-instance-connect", expected: Left("There is no account ec2-instance-connect"), ..PLAIN
+    };
+    the_account_of_adduser: Setup {
+        prepare: "userdel ec2-instance-connect; adduser --system --home /nonexistent --no-create-home --shell /usr/sbin/nologin ec2-instance-connect",
+        ..PLAIN
+    };
+    the_account_of_useradd_r: Setup {
+        release: Bullseye,
+        prepare: "userdel ec2-instance-connect; useradd -r -M -s /sbin/nologin ec2-instance-connect", ..PLAIN
+    };
+    the_account_of_sysusers: Setup {
+        release: Trixie,
+        prepare: "userdel ec2-instance-connect; echo 'u ec2-instance-connect - \"EC2 Instance Connect\"' | systemd-sysusers - && getent passwd ec2-instance-connect",
+        ..PLAIN
+    };
+
+    read_only_etc: Setup { live: "mount --bind /etc /etc; mount -o remount,bind,ro /etc", expected: Left("read-only file system"), disabled: 3, ..PLAIN };
     kept_from_being_enabled: Setup {
         prepare: "mkdir /etc/ec2-instance-connect; touch /etc/ec2-instance-connect/no-enable",
         expected: Left("no-enable is there"), ..PLAIN

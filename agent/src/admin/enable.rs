@@ -12,6 +12,7 @@ use super::options;
 use super::setup::{self, Changes, Family, Setup, unit_drop_in_path};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
+use super::world::nss;
 use super::world::scratch::Scratch;
 use super::world::selinux;
 use super::world::sshd::{Silent, Sshd};
@@ -93,6 +94,7 @@ fn hooked(
         }
     }
     safe_path::check(disk.root(), Path::new(PROGRAM)).map_err(Verdict::Program)?;
+    let account_missing = account_is_missing(disk, scratch, options)?;
 
     let after = Setup::read(disk, &changes)?;
     if let Some(problem) = after.config.problems.first() {
@@ -163,7 +165,12 @@ fn hooked(
         }
     }
     Marker::Disabled.clear(disk);
-    notes.extend(user_is_missing(disk));
+    if account_missing {
+        notes.push(format!(
+            "There is no account {} yet: sshd cannot run the program, and accepts no pushed key, until there is one.",
+            pair::USER
+        ));
+    }
     Ok(Verdict::Enabled(laid))
 }
 
@@ -373,17 +380,23 @@ fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
     ))
 }
 
-/// A user that is missing breaks nothing, but no key is found before it is there.
-fn user_is_missing(disk: &Disk) -> Option<String> {
-    let passwd = disk.read(Path::new("/etc/passwd")).unwrap_or_default();
-    let start = format!("{}:", pair::USER);
-    let known = String::from_utf8_lossy(&passwd)
-        .lines()
-        .any(|line| line.starts_with(&start));
-    (!known).then(|| {
-        format!(
-            "/etc/passwd has no user {} yet: sshd asks nobody until there is one.",
-            pair::USER
-        )
-    })
+/// Whether there is no account yet for sshd to run the program as: packages and image builders may make it later, and it
+/// breaks nothing until then.
+///
+/// # Errors
+/// Where somebody else can use the account, where nobody knows, and, by hand, where there is none.
+fn account_is_missing(disk: &Disk, scratch: &Scratch, options: &options::Change) -> Result<bool, Verdict> {
+    let Some(account) = nss::account(disk, scratch, pair::USER).map_err(Verdict::AccountUnknown)? else {
+        return if options.package || !disk.is_own_root() {
+            Ok(true)
+        } else {
+            Err(Verdict::NoAccount)
+        };
+    };
+    let login_defs = disk.read(Path::new("/etc/login.defs")).unwrap_or_default();
+    // Keys in the root folder are root's, whatever other account has that for its home.
+    let keys = format!("{}/.ssh/authorized_keys", account.home.trim_end_matches('/'));
+    let keys = Some(keys.as_str()).filter(|file| !file.starts_with("/.ssh") && disk.exists(Path::new(file)));
+    let judged = account.judge(&String::from_utf8_lossy(&login_defs), keys);
+    judged.map(|()| false).map_err(Verdict::Account)
 }

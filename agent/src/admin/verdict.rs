@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::hook::account::Unfit;
 use super::hook::pair::{Contender, PROGRAM, USER};
 use super::setup::MARKERS;
 use crate::host::safe_path::UnsafePath;
@@ -53,6 +54,12 @@ pub(super) enum Verdict {
     WouldBreak(String),
     /// The program is not fit to be run by sshd.
     Program(UnsafePath),
+    /// There is no account for sshd to run the program as.
+    NoAccount,
+    /// Somebody else can use that account.
+    Account(Unfit),
+    /// It could not be looked up.
+    AccountUnknown(String),
     /// There is no place for the hook.
     NoPlace(PathBuf),
     /// The file system is read-only.
@@ -127,6 +134,9 @@ impl Verdict {
             | Self::Winner(_)
             | Self::AlsoChanges { .. }
             | Self::WouldBreak(_)
+            | Self::NoAccount
+            | Self::Account(_)
+            | Self::AccountUnknown(_)
             | Self::NoPlace(_)
             | Self::ReadOnly(_) => left,
         }
@@ -264,6 +274,22 @@ impl fmt::Display for Verdict {
                 f,
                 "sshd would not run the program, or should not: {error}. Nothing was changed."
             ),
+            Self::NoAccount => write!(
+                f,
+                "There is no account {USER}, as which sshd is to run the program. Nothing was changed. Make it and enable \
+                 again:\n  useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin {USER}"
+            ),
+            Self::Account(unfit) => write!(
+                f,
+                "The account {USER} {unfit}. sshd must run the program as an account that nobody else uses: whoever can run \
+                 a process as it can make sshd accept a key of their own. Nothing was changed. Rename that account, or make \
+                 it a system account without a login shell, and enable again."
+            ),
+            Self::AccountUnknown(words) => write!(
+                f,
+                "The account {USER}, as which sshd is to run the program, could not be looked up: {words}. Nothing was \
+                 changed. `getent passwd {USER}` shows whether that works again; then enable again."
+            ),
             Self::NoPlace(config) => write!(
                 f,
                 "{} includes no folder for everyone, and there is no unit of sshd to put options into: nothing was \
@@ -297,8 +323,7 @@ impl fmt::Display for Verdict {
                 }
                 write!(
                     f,
-                    "These lines name this program, but somebody has changed them since they were written, so they \
-                     were left: {}.",
+                    "These lines name this program, but `enable` did not write them like that, so they were left: {}.",
                     places.join(", ")
                 )?;
                 if *in_effect {

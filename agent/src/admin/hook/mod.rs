@@ -1,6 +1,7 @@
 //! What decides about the hook, from bytes alone: what sshd is configured to do, and what to change.
 #![deny(clippy::disallowed_methods)]
 
+pub(crate) mod account;
 pub(crate) mod aws;
 pub(crate) mod connection;
 pub(crate) mod lines;

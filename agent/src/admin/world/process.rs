@@ -27,7 +27,12 @@ pub(crate) struct Ended {
 }
 
 /// Runs a program with a plain environment, its output going to files in `scratch`, so that it never waits for us.
-pub(crate) fn run(mut command: Command, scratch: &Path) -> io::Result<Ended> {
+pub(crate) fn run(command: Command, scratch: &Path) -> io::Result<Ended> {
+    run_within(PATIENCE, command, scratch)
+}
+
+/// As [`run`], with another patience.
+pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Path) -> io::Result<Ended> {
     let (stdout, stderr) = (scratch.join("stdout"), scratch.join("stderr"));
     let mut child = command
         .env_clear()
@@ -37,7 +42,7 @@ pub(crate) fn run(mut command: Command, scratch: &Path) -> io::Result<Ended> {
         .stdout(File::create(&stdout)?)
         .stderr(File::create(&stderr)?)
         .spawn()?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status.code();
