@@ -14,6 +14,7 @@ mod interruption;
 #[path = "../support/machine.rs"]
 #[allow(dead_code, reason = "the packages' tests use more of it")]
 mod machine;
+mod matches;
 #[path = "../support/releases.rs"]
 #[allow(dead_code, reason = "the packages' tests use more of it")]
 mod releases;

@@ -9,7 +9,7 @@ use super::hook::pair::{self, Contender, InEffect, Owner, PROGRAM};
 use super::hook::shadow::Changed;
 use super::hook::sshd_config::{Files, SshdConfig, Who};
 use super::options;
-use super::setup::{self, Changes, Family, Setup, unit_drop_in_path};
+use super::setup::{self, Changes, Confirmed, Family, Setup, unit_drop_in_path};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::nss;
@@ -66,10 +66,11 @@ fn hooked(
             None
         }
     };
-    let answers = match &sshd {
+    let confirmed = match &sshd {
         Some(sshd) => setup.confirmed(sshd, &setup.main)?,
-        None => Vec::new(),
+        None => Confirmed::default(),
     };
+    notes.extend(confirmed.note());
     let nothing = Changes::new();
     let as_it_is = Changed {
         files: disk,
@@ -108,7 +109,7 @@ fn hooked(
         .iter()
         .filter(|(path, change)| change.is_none() && setup::is_of_a_unit(path));
     let before = Before {
-        answers,
+        answers: confirmed.answers,
         policy_aside: overrides.count() > 0,
     };
     if sshd.is_some() {
@@ -311,12 +312,14 @@ struct Before {
 ///
 /// Answers whether a crypto policy has come back.
 fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Result<bool, Verdict> {
-    let answers = after.confirmed(sshd, file).map_err(|verdict| match verdict {
+    let connections = before.answers.iter().map(|earlier| earlier.connection.clone());
+    let answers = after.confirmed_for(sshd, file, connections);
+    let answers = answers.map_err(|verdict| match verdict {
         Verdict::Broken(words) => Verdict::WouldBreak(words),
         other => other,
     })?;
     let mut regained = false;
-    for answer in &answers {
+    for (answer, earlier) in answers.iter().zip(&before.answers) {
         let who = answer.connection.specification();
         if !answer.is_ours(&after.config) {
             return Err(Verdict::Disagreement {
@@ -325,10 +328,6 @@ fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Re
                 said: "otherwise".to_owned(),
             });
         }
-        let mut earlier = before.answers.iter();
-        let Some(earlier) = earlier.find(|earlier| earlier.connection == answer.connection) else {
-            continue;
-        };
         if let Some(line) = answer.other_change(earlier, before.policy_aside) {
             return Err(Verdict::AlsoChanges {
                 who,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::hook::connection::Connection;
 use super::hook::lines::{UNIT_DROP_IN, made_from};
@@ -25,6 +26,10 @@ const SSHD: &str = "/usr/sbin/sshd";
 
 /// Where drop-ins of units lie that AWS's packages, or this one, have written.
 pub(super) const UNIT_FOLDERS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+
+/// How long sshd may be asked about Match blocks before a change: it is asked as much again of a copy with the change, and once
+/// it is written. 5 seconds in all, of those for which a package's script holds dpkg's lock.
+const ASKING: Duration = Duration::from_millis(5000 / 3);
 
 /// Changes to files: the new bytes, or that the file goes.
 pub(super) type Changes = BTreeMap<PathBuf, Option<Vec<u8>>>;
@@ -107,16 +112,6 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// The connections to ask about.
-    pub(super) fn connections(&self) -> Vec<Connection> {
-        let text = |path: &str| {
-            let bytes = self.disk.read(Path::new(path)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        let members = pair::members(&text("/etc/passwd"), &text("/etc/group"));
-        pair::connections(&self.config, &members)
-    }
-
     /// The sshd that the unit starts; `None` where it cannot be asked here, and then our own reader decides alone.
     pub(super) fn sshd(&self, scratch: &'a Scratch) -> Result<Sshd<'a>, Silent> {
         Sshd::find(
@@ -127,19 +122,51 @@ impl<'a> Setup<'a> {
         )
     }
 
-    /// Has sshd judge the configuration, and compares what it says with what was read.
+    /// Has sshd judge the configuration, and compares what it says with what was read: for everybody, and for one of each
+    /// kind of Match blocks, as far as the time goes.
     ///
-    /// `file` is the configuration or a copy of it. Answers what is in effect for each connection.
-    pub(super) fn confirmed(&self, sshd: &Sshd<'_>, file: &Path) -> Result<Vec<InEffect>, Verdict> {
-        let broken = |Refused(words): Refused| Verdict::Broken(words);
-        sshd.test(file, &[]).map_err(broken)?;
-        let asked = self.connections().into_iter().map(|connection| {
-            let lines = sshd.in_effect(file, &[], &connection).map_err(broken)?;
-            let answer = InEffect { connection, lines };
-            self.agrees(&answer)?;
-            Ok(answer)
-        });
-        asked.collect()
+    /// `file` is the configuration or a copy of it.
+    pub(super) fn confirmed(&self, sshd: &Sshd<'_>, file: &Path) -> Result<Confirmed, Verdict> {
+        let text = |path: &str| {
+            let bytes = self.disk.read(Path::new(path)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let members = pair::members(&text("/etc/passwd"), &text("/etc/group"));
+        let end = Instant::now() + ASKING;
+        self.starts(sshd, file)?;
+        let mut confirmed = Confirmed::default();
+        for (connection, block) in pair::connections(&self.config, &members) {
+            match block {
+                Some(place) if Instant::now() >= end => confirmed.not_asked.push(place.clone()),
+                _ => confirmed.answers.push(self.answer(sshd, file, connection)?),
+            }
+        }
+        Ok(confirmed)
+    }
+
+    /// As [`Setup::confirmed`], for these connections alone.
+    pub(super) fn confirmed_for(
+        &self,
+        sshd: &Sshd<'_>,
+        file: &Path,
+        connections: impl Iterator<Item = Connection>,
+    ) -> Result<Vec<InEffect>, Verdict> {
+        self.starts(sshd, file)?;
+        connections
+            .map(|connection| self.answer(sshd, file, connection))
+            .collect()
+    }
+
+    fn starts(&self, sshd: &Sshd<'_>, file: &Path) -> Result<(), Verdict> {
+        sshd.test(file, &[]).map_err(|Refused(words)| Verdict::Broken(words))
+    }
+
+    fn answer(&self, sshd: &Sshd<'_>, file: &Path, connection: Connection) -> Result<InEffect, Verdict> {
+        let lines = sshd.in_effect(file, &[], &connection);
+        let lines = lines.map_err(|Refused(words)| Verdict::Broken(words))?;
+        let answer = InEffect { connection, lines };
+        self.agrees(&answer)?;
+        Ok(answer)
     }
 
     fn agrees(&self, answer: &InEffect) -> Result<(), Verdict> {
@@ -197,6 +224,26 @@ const CRYPTO_POLICY: [&str; 11] = [
     "pubkeyacceptedkeytypes",
     "requiredrsasize",
 ];
+
+/// What sshd said, of one mind with what was read.
+#[derive(Default)]
+pub(super) struct Confirmed {
+    pub(super) answers: Vec<InEffect>,
+    /// The Match lines for which there was no time.
+    not_asked: Vec<Place>,
+}
+
+impl Confirmed {
+    /// What is to be said where not all of it was asked.
+    pub(super) fn note(&self) -> Option<String> {
+        let first = self.not_asked.first()?;
+        Some(format!(
+            "sshd was slow to answer, and was not asked about {} of the Match blocks (the first: {first}): for those, only this \
+             program has read what applies.",
+            self.not_asked.len()
+        ))
+    }
+}
 
 /// What sshd says is in effect for a connection.
 pub(super) struct InEffect {

@@ -235,7 +235,10 @@ fn stale_units(disk: &Disk) -> Vec<String> {
 fn ask(setup: &Setup<'_>, scratch: &Scratch, told: &mut Told) {
     match setup.sshd(scratch) {
         Ok(sshd) => match setup.confirmed(&sshd, &setup.main) {
-            Ok(_) => told.confirmed_by_sshd = true,
+            Ok(confirmed) => {
+                told.confirmed_by_sshd = true;
+                told.notes.extend(confirmed.note());
+            }
             Err(verdict) => told.notes.push(verdict.to_string()),
         },
         Err(Silent::Missing) => told.notes.push("sshd is not installed".to_owned()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::connection::Connection;
-use super::sshd_config::{Pair, Setting, SshdConfig, Who};
+use super::sshd_config::{Pair, Place, Setting, SshdConfig, Who};
 use super::words;
 
 /// Where the program lies.
@@ -133,14 +133,33 @@ fn contender(config: &SshdConfig, line: &Setting, who: Who<'_>) -> Contender {
     }
 }
 
-/// The connections to ask sshd about: an ordinary one, and one for each Match block for which one can be made up.
-pub(crate) fn connections(config: &SshdConfig, members: &[(String, Vec<String>)]) -> Vec<Connection> {
-    let mut made = vec![Connection::ordinary()];
-    for block in 0..config.blocks.len() {
-        let connection = Connection::meeting(&config.criteria_of(block), members);
-        made.extend(connection.filter(|connection| !made.contains(connection)));
-    }
-    made
+/// As many Match blocks are each asked about; of more, one of each kind. A question takes `sshd -T` 30 ms or so, and is asked
+/// three times where something is written.
+const FEW: usize = 8;
+
+/// The connections to ask sshd about, each made up when it is wanted: an ordinary one, and one for each Match block for
+/// which one can be made up and is not as good as asked about already. With the place of its Match line.
+pub(crate) fn connections<'a>(
+    config: &'a SshdConfig,
+    members: &'a [(String, Vec<String>)],
+) -> impl Iterator<Item = (Connection, Option<&'a Place>)> {
+    let ordinary = Connection::ordinary();
+    let mut outcomes = vec![config.outcome(&ordinary)];
+    let mut made = vec![ordinary.clone()];
+    let of_blocks = config.blocks.iter().enumerate().filter_map(move |(number, block)| {
+        let connection = Connection::meeting(&config.criteria_of(number), members)?;
+        let outcome = config.outcome(&connection);
+        let is_new = !outcomes.contains(&outcome);
+        if made.contains(&connection) || (made.len() > FEW && !is_new) {
+            return None;
+        }
+        if is_new {
+            outcomes.push(outcome);
+        }
+        made.push(connection.clone());
+        Some((connection, Some(&block.place)))
+    });
+    [(ordinary, None)].into_iter().chain(of_blocks)
 }
 
 /// The users that `/etc/passwd` and `/etc/group` tell of, with the names of their groups.
@@ -211,6 +230,27 @@ mod tests {
             contender.block.map(|(block, _, line)| (block, line)),
             Some(("User a".to_owned(), 3))
         );
+    }
+
+    #[test]
+    fn of_many_match_blocks_one_of_each_kind_is_asked_about() {
+        let block = |user: usize, lines: &str| format!("Match User u{user}\n{lines}\n");
+        let alike: String = (0..200)
+            .map(|user| block(user, &format!("ChrootDirectory /srv/{user}")))
+            .collect();
+        let others = [
+            block(200, "AuthorizedPrincipalsCommandUser nobody\nChrootDirectory /srv"),
+            block(201, "AuthorizedKeysCommandUser nobody"),
+            block(202, "AuthorizedKeysCommandUser somebody"),
+            block(203, "AuthorizedKeysCommandUser nobody"),
+        ];
+        let config = config(&[alike, others.concat()].concat());
+        let asked: Vec<_> = connections(&config, &[])
+            .map(|(connection, _)| connection.user)
+            .collect();
+        let few: Vec<String> = (0..FEW).map(|user| format!("u{user}")).collect();
+        assert_eq!(asked[1..=FEW], few);
+        assert_eq!(asked[FEW + 1..], ["u200", "u201", "u202"]);
     }
 
     #[test]

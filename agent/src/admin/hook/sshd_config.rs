@@ -1,6 +1,6 @@
 //! Reads an sshd_config as sshd does: which lines name a key command or its user, where they stand, and whom they hold for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,8 @@ pub(crate) struct Block {
     pub(crate) place: Place,
     /// The blocks around it: it stands in a file that was included there.
     within: Vec<usize>,
+    /// What it sets, in lower case.
+    keywords: BTreeSet<String>,
 }
 
 /// An Include line, and the files that each of its arguments stands for.
@@ -101,6 +103,14 @@ pub(crate) enum Who<'a> {
 pub(crate) struct Pair<'a> {
     pub(crate) command: Option<&'a Setting>,
     pub(crate) user: Option<&'a Setting>,
+}
+
+/// What sshd comes to for a connection, in kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outcome<'a> {
+    /// Command and user; `None` where that cannot be told.
+    pair: Option<(Option<&'a str>, Option<&'a str>)>,
+    keywords: BTreeSet<&'a str>,
 }
 
 /// What was read.
@@ -182,11 +192,15 @@ impl SshdConfig {
                     text: printable(rest.as_bytes()),
                     place,
                     within: within.clone(),
+                    keywords: BTreeSet::new(),
                 });
                 within.push(self.blocks.len() - 1);
             } else if keyword.eq_ignore_ascii_case("include") {
                 self.include(files, rest, place, &within, depth);
             } else {
+                if let Some(block) = within.last().and_then(|block| self.blocks.get_mut(*block)) {
+                    block.keywords.insert(keyword.to_ascii_lowercase());
+                }
                 self.setting(&keyword, rest, place, &within);
             }
         }
@@ -252,15 +266,11 @@ impl SshdConfig {
     ///
     /// sshd reads twice: first what holds for everyone, then the blocks that match, whose first value goes before.
     pub(crate) fn effective(&self, who: Who<'_>) -> Option<Pair<'_>> {
-        let applies: Vec<Option<bool>> = (0..self.blocks.len()).map(|block| self.applies(block, who)).collect();
         let mut pair = Pair::default();
         for keyword in [Keyword::Command, Keyword::User] {
             let mut of_block = None;
             for setting in self.of(keyword).filter(|setting| !setting.within.is_empty()) {
-                let all = setting
-                    .within
-                    .iter()
-                    .map(|block| applies.get(*block).copied().flatten());
+                let all = setting.within.iter().map(|block| self.applies(*block, who));
                 match all.collect::<Option<Vec<bool>>>() {
                     Some(all) if all.iter().all(|applies| *applies) => {
                         of_block = Some(setting);
@@ -277,6 +287,22 @@ impl SshdConfig {
             }
         }
         Some(pair)
+    }
+
+    /// What sshd's answer for a connection depends on, in kind: the pair in effect, and what the Match blocks that apply set
+    /// besides, whatever the values.
+    pub(super) fn outcome(&self, connection: &Connection) -> Outcome<'_> {
+        let who = Who::One(connection);
+        let blocks = (0..self.blocks.len()).filter(|block| self.applies(*block, who) == Some(true));
+        let keywords = blocks.filter_map(|block| Some(&self.blocks.get(block)?.keywords));
+        let pair = self.effective(who).map(|pair| {
+            let [command, user] = [pair.command, pair.user].map(|line| line.map(|line| line.value.as_str()));
+            (command, user)
+        });
+        Outcome {
+            pair,
+            keywords: keywords.flatten().map(String::as_str).collect(),
+        }
     }
 
     fn of(&self, keyword: Keyword) -> impl Iterator<Item = &Setting> {
