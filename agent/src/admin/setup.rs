@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::hook::connection::Connection;
 use super::hook::lines::{UNIT_DROP_IN, made_from};
-use super::hook::pair;
+use super::hook::pair::{self, Connections};
 use super::hook::shadow::{self, Changed};
 use super::hook::sshd_config::{Files, Place, Setting, SshdConfig, Who};
 use super::hook::unit::{self, Arguments, Unit};
@@ -134,11 +134,17 @@ impl<'a> Setup<'a> {
         let members = pair::members(&text("/etc/passwd"), &text("/etc/group"));
         let end = Instant::now() + ASKING;
         self.starts(sshd, file)?;
-        let mut confirmed = Confirmed::default();
-        for (connection, block) in pair::connections(&self.config, &members) {
-            match block {
-                Some(place) if Instant::now() >= end => confirmed.not_asked.push(place.clone()),
-                _ => confirmed.answers.push(self.answer(sshd, file, connection)?),
+        let ordinary = self.answer(sshd, file, Connection::ordinary())?;
+        let mut confirmed = Confirmed {
+            answers: vec![ordinary],
+            not_asked: Vec::new(),
+        };
+        let mut connections = Connections::new(&self.config, &members);
+        for (number, block) in self.config.blocks.iter().enumerate() {
+            if Instant::now() >= end {
+                confirmed.not_asked.push(block.place.clone());
+            } else if let Some(connection) = connections.of_block(number) {
+                confirmed.answers.push(self.answer(sshd, file, connection)?);
             }
         }
         Ok(confirmed)
@@ -238,8 +244,8 @@ impl Confirmed {
     pub(super) fn note(&self) -> Option<String> {
         let first = self.not_asked.first()?;
         Some(format!(
-            "sshd was slow to answer, and was not asked about {} of the Match blocks (the first: {first}): for those, only this \
-             program has read what applies.",
+            "sshd was not asked about {} of the Match blocks (the first: {first}), as that would have taken more than 5 \
+             seconds: only this program has read those.",
             self.not_asked.len()
         ))
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::connection::Connection;
-use super::sshd_config::{Pair, Place, Setting, SshdConfig, Who};
+use super::sshd_config::{Outcome, Pair, Setting, SshdConfig, Who};
 use super::words;
 
 /// Where the program lies.
@@ -137,29 +137,43 @@ fn contender(config: &SshdConfig, line: &Setting, who: Who<'_>) -> Contender {
 /// three times where something is written.
 const FEW: usize = 8;
 
-/// The connections to ask sshd about, each made up when it is wanted: an ordinary one, and one for each Match block for
-/// which one can be made up and is not as good as asked about already. With the place of its Match line.
-pub(crate) fn connections<'a>(
+/// The connections to ask sshd about: an ordinary one, and one for each Match block of another kind.
+pub(crate) struct Connections<'a> {
     config: &'a SshdConfig,
     members: &'a [(String, Vec<String>)],
-) -> impl Iterator<Item = (Connection, Option<&'a Place>)> {
-    let ordinary = Connection::ordinary();
-    let mut outcomes = vec![config.outcome(&ordinary)];
-    let mut made = vec![ordinary.clone()];
-    let of_blocks = config.blocks.iter().enumerate().filter_map(move |(number, block)| {
-        let connection = Connection::meeting(&config.criteria_of(number), members)?;
-        let outcome = config.outcome(&connection);
-        let is_new = !outcomes.contains(&outcome);
-        if made.contains(&connection) || (made.len() > FEW && !is_new) {
+    made: Vec<Connection>,
+    outcomes: Vec<Outcome<'a>>,
+}
+
+impl<'a> Connections<'a> {
+    /// `members` are known users with their groups.
+    pub(crate) fn new(config: &'a SshdConfig, members: &'a [(String, Vec<String>)]) -> Self {
+        let ordinary = Connection::ordinary();
+        Self {
+            config,
+            members,
+            outcomes: vec![config.outcome(&ordinary)],
+            made: vec![ordinary],
+        }
+    }
+
+    /// A connection that meets this block, where one can be made up and is not as good as asked about already.
+    pub(crate) fn of_block(&mut self, block: usize) -> Option<Connection> {
+        let connection = Connection::meeting(&self.config.criteria_of(block), self.members)?;
+        if self.made.contains(&connection) {
+            return None;
+        }
+        let outcome = self.config.outcome(&connection);
+        let is_new = !self.outcomes.contains(&outcome);
+        if self.made.len() > FEW && !is_new {
             return None;
         }
         if is_new {
-            outcomes.push(outcome);
+            self.outcomes.push(outcome);
         }
-        made.push(connection.clone());
-        Some((connection, Some(&block.place)))
-    });
-    [(ordinary, None)].into_iter().chain(of_blocks)
+        self.made.push(connection.clone());
+        Some(connection)
+    }
 }
 
 /// The users that `/etc/passwd` and `/etc/group` tell of, with the names of their groups.
@@ -245,12 +259,14 @@ mod tests {
             block(203, "AuthorizedKeysCommandUser nobody"),
         ];
         let config = config(&[alike, others.concat()].concat());
-        let asked: Vec<_> = connections(&config, &[])
-            .map(|(connection, _)| connection.user)
+        let mut connections = Connections::new(&config, &[]);
+        let blocks = 0..config.blocks.len();
+        let asked: Vec<_> = blocks
+            .filter_map(|block| Some(connections.of_block(block)?.user))
             .collect();
         let few: Vec<String> = (0..FEW).map(|user| format!("u{user}")).collect();
-        assert_eq!(asked[1..=FEW], few);
-        assert_eq!(asked[FEW + 1..], ["u200", "u201", "u202"]);
+        assert_eq!(asked[..FEW], few);
+        assert_eq!(asked[FEW..], ["u200", "u201", "u202"]);
     }
 
     #[test]
