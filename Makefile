@@ -17,13 +17,18 @@ help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
-	@$(CARGO) build --quiet --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
+	@echo 'The first build takes about two minutes on 2 cores and 500 MB in $(TARGET)/. Nothing is installed.'
+	@$(CARGO) build --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
+	@echo 'This takes about twenty minutes on 2 cores and 4 GB in $(TARGET)/, the first time.'
+	@echo 'As root on Debian or Ubuntu, it installs the packages that tests/e2e/install lists where they are missing, keeps'
+	@echo 'Debian root file systems for its containers and a Python venv with the AWS CLI in $(TARGET)/, and changes nothing else.'
 	@CARGO='$(CARGO)' tests/run
 
 test-packages: ## Install, upgrade, roll back and remove what is in dist/, and log in each time (root; make packages first)
+	@echo 'This takes about fifteen minutes on 2 cores. As root on Debian, it installs the packages that packaging/tools lists.'
 	@packaging/tools
 	@CARGO='$(CARGO)' tests/run --package ec2-instance-connect-tests --features packages --test artifacts --test packages
 
@@ -50,7 +55,7 @@ deny: ## Licences, bans and sources of every dependency (cargo install --locked 
 	$(CARGO) deny --locked check licenses bans sources
 
 emulator: ## A fake IMDS and service to try things with by hand
-	@$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
+	@$(CARGO) run --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
 install: build ## The programs into DESTDIR, under PREFIX
 	@$(MAKE) --no-print-directory install-built
