@@ -1,6 +1,7 @@
 //! The emulator as a program: start it, push a key with curl or the AWS CLI, and run the program under test against it.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ struct Arguments {
     /// The secret that goes with it
     #[arg(long, value_name = "SECRET", requires = "access_key_id")]
     secret_access_key: Option<String>,
-    /// Write the instance's side into this folder: sysfs/ and roots.pem
+    /// Write the instance's side into this directory (sysfs/ and roots.pem), and the AWS CLI's settings (environment)
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// Answer everything this much later
@@ -85,10 +86,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let emulator = Emulator::start(options(arguments, forwarding(events)))?;
     let files = match &arguments.directory {
-        Some(directory) => Some(emulator.write_instance(directory)?),
+        Some(directory) => {
+            let files = emulator.write_instance(directory)?;
+            write_environment(directory, &emulator)?;
+            Some(files)
+        }
         None => None,
     };
-    say(&greeting(&emulator, files.as_ref()))?;
+    say(&greeting(&emulator, arguments.directory.as_deref().zip(files.as_ref())))?;
     let until = arguments
         .run_for
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -182,34 +187,52 @@ fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
+/// What the AWS CLI needs to reach this emulator; `.` reads it in a shell.
+const ENVIRONMENT: &str = "environment";
+
+/// Writes the variables that make the AWS CLI use this emulator.
+fn write_environment(directory: &Path, emulator: &Emulator) -> io::Result<()> {
+    let options = emulator.options();
+    let credentials = options.credentials.clone().unwrap_or_else(Credentials::random);
+    let text = format!(
+        "export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={}\nexport AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n",
+        emulator.service_url(),
+        options.region,
+        credentials.access_key_id,
+        credentials.secret_access_key,
+    );
+    fs::write(directory.join(ENVIRONMENT), text)
+}
+
 /// The endpoints, and commands to paste.
-fn greeting(emulator: &Emulator, files: Option<&InstanceFiles>) -> String {
+fn greeting(emulator: &Emulator, directory: Option<(&Path, &InstanceFiles)>) -> String {
     let imds = emulator.imds_urls().join(", ");
     let service = emulator.service_url();
     let options = emulator.options();
-    let (instance, region) = (&options.instance_id, &options.region);
-    let credentials = options.credentials.clone().unwrap_or_else(Credentials::random);
-    let (id, secret) = (&credentials.access_key_id, &credentials.secret_access_key);
+    let instance = &options.instance_id;
     let mut text = format!(
         "IMDS:     {imds}\nservice:  {service} (EC2 Instance Connect, and EC2's DescribeInstances)\n\
-         instance: {instance}\n\n\
-         Push a key with the AWS CLI (kept {lifetime} seconds):\n\n\
-         \x20 export AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret}\n\
-         \x20 aws ec2-instance-connect send-ssh-public-key --endpoint-url {service} --region {region} \\\n\
-         \x20   --instance-id {instance} --instance-os-user ec2-user --ssh-public-key file://$HOME/.ssh/id_ed25519.pub\n\n",
-        lifetime = options.key_lifetime.as_secs(),
+         instance: {instance}\n\n"
     );
-    match files {
-        Some(files) => text.push_str(&format!(
-            "Ask for it, as sshd does:\n\n\
-             \x20 eic_run_authorized_keys --imds-endpoint {} --trust-store {} --sysfs {} ec2-user\n\n",
+    match directory {
+        Some((directory, files)) => text.push_str(&format!(
+            "In another terminal, push a key with the AWS CLI (it lives {lifetime} seconds):\n\n\
+             \x20 . {environment}\n\
+             \x20 aws ec2-instance-connect send-ssh-public-key --instance-id {instance} \\\n\
+             \x20     --instance-os-user ec2-user --ssh-public-key file://$HOME/.ssh/id_ed25519.pub\n\n\
+             Then ask for it, as sshd does:\n\n\
+             \x20 target/release/eic_run_authorized_keys --imds-endpoint {} \\\n\
+             \x20     --trust-store {} --sysfs {} ec2-user\n\n\
+             Ctrl-C ends the emulator. Requests:\n\n",
             emulator.imds_url(),
             shell_word(&files.roots),
             shell_word(&files.sysfs),
+            lifetime = options.key_lifetime.as_secs(),
+            environment = shell_word(&directory.join(ENVIRONMENT)),
         )),
-        None => {
-            text.push_str("For the command that asks for it, start this with --directory DIR: it needs the roots.\n\n")
-        }
+        None => text.push_str(
+            "Start it with --directory DIR to get the credentials, the CA certificates and commands to paste.\n\n",
+        ),
     }
     text
 }
