@@ -6,6 +6,9 @@
 
 mod audit;
 mod aws;
+#[path = "../support/blocks.rs"]
+#[allow(dead_code, reason = "the documentation's own tests use more of it")]
+mod blocks;
 #[path = "../support/built.rs"]
 mod built;
 mod child;
@@ -13,6 +16,7 @@ mod container;
 mod cost;
 mod crowds;
 mod dev_log;
+mod documents;
 mod journal;
 mod key;
 mod logins;

@@ -348,7 +348,7 @@ fn files(listed: &str) -> Files {
 }
 
 /// IMDS in the machine's network, at its address.
-fn play_imds(machine: &Machine) -> Emulator {
+pub(crate) fn play_imds(machine: &Machine) -> Emulator {
     let network = machine.network();
     let play = move || {
         let network = File::open(network).expect("the machine is up");

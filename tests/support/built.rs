@@ -46,7 +46,7 @@ fn build(profile: Profile) -> PathBuf {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--locked", "--package", "ec2-instance-connect"])
-        .args(["--bin", "eic_run_authorized_keys", "--target-dir"])
+        .args(["--bins", "--target-dir"])
         .arg(target())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {

@@ -1,0 +1,16 @@
+//! The documentation: every command in it runs as printed, every message has its explanation, every link leads somewhere.
+
+#[path = "../support/blocks.rs"]
+mod blocks;
+#[path = "../support/built.rs"]
+mod built;
+mod checkout;
+mod conventions;
+mod links;
+mod messages;
+#[path = "../support/releases.rs"]
+#[allow(dead_code, reason = "other targets use more releases")]
+mod releases;
+#[path = "../support/surroundings.rs"]
+#[allow(dead_code, reason = "other targets drive the program")]
+mod surroundings;
