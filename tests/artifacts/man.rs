@@ -99,3 +99,22 @@ fn options_told(page: &str) -> BTreeSet<String> {
         .filter_map(|pair| pair[1].strip_prefix('-').map(str::to_owned))
         .collect()
 }
+
+#[test]
+fn the_pages_name_their_version_and_each_other() {
+    let [first, second] = pages();
+    for ((page, program), (_, other)) in [(&first, &second), (&second, &first)] {
+        let text = read(page);
+        let title = program.get_name().to_uppercase();
+        assert!(text.contains(&format!("\n.Dt {title} 8\n")), "{}", page.display());
+        let system = format!("\n.Os \"ec2-instance-connect {}\"\n", env!("CARGO_PKG_VERSION"));
+        assert!(text.contains(&system), "{}", page.display());
+        let (_, see_also) = text.split_once("\n.Sh SEE ALSO\n").expect("the page has the section");
+        let reference = format!(".Xr {} 8 ", other.get_name());
+        assert!(
+            see_also.contains(&reference),
+            "{} does not refer to {reference}",
+            page.display()
+        );
+    }
+}
