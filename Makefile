@@ -1,10 +1,10 @@
-# The front door. `make demo` and `make test` are all that a fresh machine with Rust needs.
+# The entry point: `make help` lists what it can do.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PREFIX ?= /usr
 DESTDIR ?=
-# Where the program lands; sshd needs it, and every folder above it, owned by root and writable by nobody else.
+# Where the program is installed; sshd requires it, and every directory above it, to be owned by root and writable by nobody else.
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
 # Where the built programs are.
 BUILT ?= $(TARGET)/release
@@ -17,7 +17,7 @@ help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
-	@echo 'The first build takes about two minutes on 2 cores and 500 MB in $(TARGET)/. Nothing is installed.'
+	@echo 'The first build takes about two minutes on 2 cores, and 650 MB in $(TARGET)/. Nothing is installed.'
 	@$(CARGO) build --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
 

@@ -1,4 +1,4 @@
-//! One push and what comes of it, then three that are refused: the whole thing at a glance, without root or EC2.
+//! Pushes a key and shows it verified, then three records that are refused; needs neither root nor EC2.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -24,7 +24,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         emulator,
     };
     println!(
-        "An instance, {}, and a signer that its roots vouch for (an emulator).",
+        "An emulated instance, {}, with a CA in its trust store that issued the signer's certificate.",
         demo.instance()
     );
 
@@ -36,9 +36,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     heading("Push a fresh key, as `aws ec2-instance-connect send-ssh-public-key` does");
     println!("  {line}");
     println!("  answer: {}", demo.send_ssh_public_key(&line)?);
-    heading("Somebody offers that key, and sshd asks: it is printed, without its comment");
+    heading("sshd asks for that key: it is printed, without its comment");
     let mut good = demo.ask(&fingerprint, true)?;
-    heading("Somebody offers another key: nothing, and no word of the pushed one");
+    heading("sshd asks for another key: nothing is printed");
     good &= demo.ask("SHA256:1111111111111111111111111111111111111111111", false)?;
 
     let expiry = now();
@@ -47,16 +47,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     tampered.tamper_signature = true;
     for (what, record) in [
         (
-            "A record that the signer made for another instance",
+            "A record for another instance",
             record(expiry + 60, "i-0fedcba9876543210"),
         ),
-        (
-            "A record whose 60 seconds are over",
-            record(expiry - 12, demo.instance()),
-        ),
-        ("A record that was tampered with", tampered),
+        ("An expired record", record(expiry - 12, demo.instance())),
+        ("A tampered record", tampered),
     ] {
-        heading(&format!("{what}: refused, and the log says why"));
+        heading(&format!("{what} is refused, and the log says why"));
         demo.emulator.with_imds(|imds| {
             imds.unpublish(USER);
             imds.publish(USER, &record);
@@ -66,10 +63,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     println!();
     if good {
-        println!("All as it should be. Nothing was left behind.");
+        println!("Everything is as expected. No file is left behind.");
         Ok(ExitCode::SUCCESS)
     } else {
-        println!("NOT as it should be: see above.");
+        println!("NOT as expected: see above.");
         Ok(ExitCode::FAILURE)
     }
 }

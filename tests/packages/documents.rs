@@ -58,8 +58,8 @@ rm -f /etc/apt/keyrings/* /etc/apt/sources.list.d/* /etc/yum.repos.d/*
 useradd --create-home --shell /bin/sh ec2-user
 "#;
 
-/// Follows a document through its blocks for that system.
-fn follow_on(place: &str, system: System, file: &str) {
+/// Follows a document through its blocks for that system, after `first` has run there.
+fn follow_on(place: &str, system: System, file: &str, first: &str) {
     let what = format!("the commands of {file} on {system:?}");
     if !ready(&what) {
         return;
@@ -68,7 +68,7 @@ fn follow_on(place: &str, system: System, file: &str) {
     let mut image = system.image();
     if system.is_deb() {
         let more = Bookworm
-            .layer("ca-certificates gpg")
+            .layer("ca-certificates curl gpg")
             .unwrap_or_else(|why| panic!("no root: {why}"));
         image.layers.insert(1, more);
     }
@@ -77,6 +77,7 @@ fn follow_on(place: &str, system: System, file: &str) {
     let emulator = play_imds(&machine);
     let anchors: String = emulator.pki().anchors.iter().map(emulator::Certificate::pem).collect();
     machine.must(&format!("cat >>{} <<'END'\n{anchors}END\n", system.roots()));
+    machine.must(&format!("cd {DOWNLOADS}; {first}"));
     let key = fs::read_to_string(made().join("layer/keys/pushed.pub")).expect("prepare made it");
     follow(
         file,
@@ -102,25 +103,30 @@ fn follow_on(place: &str, system: System, file: &str) {
 
 #[test]
 fn the_readme_s_commands_work_on_debian_as_printed() {
-    follow_on("debian", Deb(Bookworm), "README.md");
+    follow_on("debian", Deb(Bookworm), "README.md", "");
 }
 
 #[test]
 fn the_readme_s_commands_work_on_the_rpm_family_as_printed() {
-    follow_on("rpm", Rpm, "README.md");
+    follow_on("rpm", Rpm, "README.md", "");
 }
 
 #[test]
 fn installing_works_on_debian_as_printed() {
-    follow_on("debian", Deb(Bookworm), "docs/install.md");
+    follow_on("debian", Deb(Bookworm), "docs/install.md", "");
 }
 
 #[test]
 fn installing_works_on_the_rpm_family_as_printed() {
-    follow_on("rpm", Rpm, "docs/install.md");
+    follow_on("rpm", Rpm, "docs/install.md", "");
 }
 
 #[test]
 fn troubleshooting_works_on_debian_as_printed() {
-    follow_on("debian", Deb(Bookworm), "docs/troubleshooting.md");
+    follow_on(
+        "debian",
+        Deb(Bookworm),
+        "docs/troubleshooting.md",
+        "apt-get install ./ec2-instance-connect_*_amd64.deb",
+    );
 }
