@@ -262,8 +262,7 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
     let roots = async {
         // Let the requests go out first: the store is read while they are answered.
         yield_now().await;
-        trust_store::read(options.trust_store.as_deref())
-            .map(|files| TrustAnchors::select(&files, &chain, clock::now()))
+        trust_store::read(options.trust_store.as_deref()).map(|store| TrustAnchors::select(store, &chain, clock::now()))
     };
     let staples = try_join_all(names.iter().map(|name| imds.staple(name)));
     let (answers, anchors) = join!(async { try_join!(older_imds, staples) }, roots);

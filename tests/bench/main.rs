@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use emulator::{Emulator, Options};
+use emulator::imds::SIGNER_CERT;
+use emulator::instance::InstanceFiles;
+use emulator::{Certificate, Emulator, Options};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Turns that each alternative gets.
@@ -39,25 +41,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let files = emulator.write_instance(folder.path())?;
     emulator.push("pushed", KEY);
 
-    let call = |user: &str| Alternative {
-        program: program.clone(),
-        arguments: [
-            "--imds-endpoint".to_owned(),
-            emulator.imds_url(),
-            "--sysfs".to_owned(),
-            files.sysfs.display().to_string(),
-            "--trust-store".to_owned(),
-            files.roots.display().to_string(),
-            user.to_owned(),
-        ]
-        .into(),
-    };
     let empty = Alternative {
         program: beside("empty"),
         arguments: Vec::new(),
     };
-    let nobody = call("nobody");
-    let pushed = call("pushed");
+    let nobody = call(&emulator, &files, "nobody")?;
+    let pushed = call(&emulator, &files, "pushed")?;
     let curl = Curl {
         imds: emulator.imds_url(),
         there: on_path("curl"),
@@ -128,7 +117,53 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             Err(why) => println!("  {what}: SKIPPED: instructions ({why}; apt-get install valgrind)"),
         }
     }
+    println!();
+    println!("  to refuse what somebody in the place of IMDS serves, CPU of a whole call (bound: 100 ms):");
+    for worst in emulator::worst::all("us-west-2", "amazonaws.com", emulator::now()) {
+        let emulator = Emulator::start_with(Options::default(), worst.pki.clone())?;
+        let files = emulator.write_instance(folder.path())?;
+        emulator.with_imds(|imds| {
+            let chain: String = worst.chain.iter().map(Certificate::pem).collect();
+            imds.set(SIGNER_CERT, chain);
+            for (at, staple) in worst.staples.iter().enumerate() {
+                imds.serve_staple_as(&format!("{at}"), &staple.sign());
+            }
+        });
+        emulator.push("pushed", KEY);
+        let call = call(&emulator, &files, "pushed")?;
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            let before = children()?;
+            call.run()?;
+            least = least.min(children()?.saturating_sub(before));
+        }
+        println!("  {:>8}   {}", ms(least), worst.name);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The program, asked for this user's keys.
+fn call(emulator: &Emulator, files: &InstanceFiles, user: &str) -> Result<Alternative, Box<dyn Error>> {
+    Ok(Alternative {
+        program: env::current_exe()?.with_file_name("eic_run_authorized_keys"),
+        arguments: [
+            "--imds-endpoint".to_owned(),
+            emulator.imds_url(),
+            "--sysfs".to_owned(),
+            files.sysfs.display().to_string(),
+            "--trust-store".to_owned(),
+            files.roots.display().to_string(),
+            user.to_owned(),
+        ]
+        .into(),
+    })
+}
+
+/// The CPU time of all children that have ended.
+fn children() -> Result<Duration, Box<dyn Error>> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = [usage.user_time(), usage.system_time()].map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
+    Ok(Duration::from_micros(micros.iter().sum::<i64>().try_into()?))
 }
 
 /// One thing that is started and waited for.

@@ -104,6 +104,8 @@ fn version_1(mut template: emulator::CertificateTemplate) -> emulator::Certifica
 const NAME: &str = "OpenSSL is not told the name that is expected; here nothing else is a signer";
 const WEAK: &str = "OpenSSL's default security level takes it; no public CA has signed so for a decade";
 const STRANGER: &str = "OpenSSL's command takes any key; the service signs with RSA, of 2048 bits at least";
+const UNVALIDATED: &str = "public CAs validate the names in subjectAltName, of certificates for serverAuth (Baseline Requirements 7.1.2.7); \
+     isolated partitions have CAs of their own, and there it is accepted";
 const LAST_SECOND: &str =
     "notAfter is the last second of the validity (RFC 5280 4.1.2.5); OpenSSL ends with the one before";
 const ANCHOR: &str =
@@ -233,7 +235,7 @@ fn leaf_rows() -> Vec<Row> {
         row("a leaf with another alternative name", RefusedHere(NAME), || {
             with(|t| t.leaf.dns_names = Some(vec!["example.com".into()]))
         }),
-        row("a leaf without alternative names", Accepted, || {
+        row("a leaf without alternative names", RefusedHere(UNVALIDATED), || {
             with(|t| t.leaf.dns_names = None)
         }),
         row("a leaf without basicConstraints", Accepted, || {
@@ -259,7 +261,7 @@ fn leaf_rows() -> Vec<Row> {
             RefusedHere("the leaf signs records; a TLS server may do without signing"),
             || with(|t| t.leaf.key_usage = Some(KeyUsage(KeyUsages::KeyEncipherment.into()))),
         ),
-        row("a leaf without extendedKeyUsage", Accepted, || {
+        row("a leaf without extendedKeyUsage", RefusedHere(UNVALIDATED), || {
             with(|t| t.leaf.extended_key_usage = None)
         }),
         row("a leaf for servers", Accepted, || {
@@ -299,14 +301,14 @@ fn leaf_rows() -> Vec<Row> {
         }),
     ];
     let clients = || with(|t| t.leaf.extended_key_usage = Some(vec![purpose::ID_KP_CLIENT_AUTH]));
-    rows.push(row(
-        "a leaf for clients, asked to be a server's",
-        AcceptedHere("the name says what it is for; of the two purposes either may go away"),
-        clients,
-    ));
+    rows.push(row("a leaf for clients, asked to be a server's", Refused, clients));
     rows.push(Row {
         options: &["-purpose", "sslclient"],
-        ..row("a leaf for clients, asked to be a client's", Accepted, clients)
+        ..row(
+            "a leaf for clients, asked to be a client's",
+            RefusedHere(UNVALIDATED),
+            clients,
+        )
     });
     rows
 }

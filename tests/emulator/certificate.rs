@@ -28,7 +28,8 @@ use crate::name::distinguished_name;
 /// The extended key usages that tests speak of.
 pub mod purpose {
     pub use const_oid::db::rfc5280::{
-        ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH, ID_KP_CODE_SIGNING, ID_KP_OCSP_SIGNING, ID_KP_SERVER_AUTH,
+        ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH, ID_KP_CODE_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_OCSP_SIGNING,
+        ID_KP_SERVER_AUTH,
     };
 }
 

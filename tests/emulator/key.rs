@@ -11,7 +11,8 @@ use md5::Md5;
 use p256::ecdsa::signature::Signer as _;
 use rand::rngs::OsRng;
 use rsa::pkcs8::EncodePublicKey as _;
-use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -29,6 +30,8 @@ pub enum SignatureAlgorithm {
     RsaMd5,
     /// ECDSA with SHA-256.
     EcdsaSha256,
+    /// ECDSA with SHA-384.
+    EcdsaSha384,
     /// An algorithm that no key here signs with; it can only be *claimed*.
     Ed25519,
 }
@@ -42,6 +45,7 @@ impl SignatureAlgorithm {
             Self::RsaSha1 => (rfc5912::SHA_1_WITH_RSA_ENCRYPTION, Some(null())),
             Self::RsaMd5 => (rfc5912::MD_5_WITH_RSA_ENCRYPTION, Some(null())),
             Self::EcdsaSha256 => (rfc5912::ECDSA_WITH_SHA_256, None),
+            Self::EcdsaSha384 => (rfc5912::ECDSA_WITH_SHA_384, None),
             Self::Ed25519 => (rfc8410::ID_ED_25519, None),
         };
         AlgorithmIdentifierOwned { oid, parameters }
@@ -60,6 +64,10 @@ pub enum Key {
     Rsa(Arc<RsaPrivateKey>),
     /// ECDSA on P-256.
     P256(Arc<p256::ecdsa::SigningKey>),
+    /// ECDSA on P-384.
+    P384(Arc<p384::ecdsa::SigningKey>),
+    /// The public half of an RSA key that nobody made: what it signs is no signature.
+    Hollow(Arc<RsaPublicKey>),
 }
 
 impl Key {
@@ -72,6 +80,22 @@ impl Key {
     /// A fresh P-256 key; takes next to no time.
     pub fn p256() -> Self {
         Self::P256(Arc::new(p256::ecdsa::SigningKey::random(&mut OsRng)))
+    }
+
+    /// A fresh P-384 key; takes next to no time.
+    pub fn p384() -> Self {
+        Self::P384(Arc::new(p384::ecdsa::SigningKey::random(&mut OsRng)))
+    }
+
+    /// A fresh modulus of so many bits, and the largest exponent that *ring* takes: what costs its reader most.
+    pub fn hollow(bits: usize) -> Self {
+        let mut modulus: Vec<u8> = (0..bits / 8).map(|_| rand::random()).collect();
+        // Odd, and of its full length.
+        modulus[0] |= 0x80;
+        modulus[bits / 8 - 1] |= 1;
+        let exponent = BigUint::from((1_u64 << 33) - 1);
+        let key = RsaPublicKey::new_unchecked(BigUint::from_bytes_be(&modulus), exponent);
+        Self::Hollow(Arc::new(key))
     }
 
     /// The process's RSA-2048 key of that name: made when first asked for, the same one ever after.
@@ -104,6 +128,8 @@ impl Key {
         let document = match self {
             Self::Rsa(key) => key.to_public_key().to_public_key_der(),
             Self::P256(key) => key.verifying_key().to_public_key_der(),
+            Self::P384(key) => key.verifying_key().to_public_key_der(),
+            Self::Hollow(key) => key.to_public_key_der(),
         };
         document.expect("a public key encodes").into_vec()
     }
@@ -126,8 +152,9 @@ impl Key {
     /// What this key signs certificates with when nothing else is asked for.
     pub fn default_algorithm(&self) -> SignatureAlgorithm {
         match self {
-            Self::Rsa(_) => SignatureAlgorithm::RsaSha256,
+            Self::Rsa(_) | Self::Hollow(_) => SignatureAlgorithm::RsaSha256,
             Self::P256(_) => SignatureAlgorithm::EcdsaSha256,
+            Self::P384(_) => SignatureAlgorithm::EcdsaSha384,
         }
     }
 
@@ -138,8 +165,10 @@ impl Key {
     /// Where the key cannot sign so: the test meant to *claim* another algorithm, see the templates' fields.
     pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Vec<u8> {
         let rsa = |padding, digest: &[u8]| {
-            let Self::Rsa(key) = self else {
-                panic!("a P-256 key cannot sign with {algorithm:?}")
+            let key = match self {
+                Self::Rsa(key) => key,
+                Self::Hollow(key) => return vec![1; key.size()],
+                Self::P256(_) | Self::P384(_) => panic!("an elliptic-curve key cannot sign with {algorithm:?}"),
             };
             // Blinded, as the library asks; the signature does not depend on it.
             key.sign_with_rng(&mut OsRng, padding, digest)
@@ -152,9 +181,16 @@ impl Key {
             SignatureAlgorithm::RsaMd5 => rsa(Pkcs1v15Sign::new::<Md5>(), &Md5::digest(message)),
             SignatureAlgorithm::EcdsaSha256 => {
                 let Self::P256(key) = self else {
-                    panic!("an RSA key cannot sign with {algorithm:?}")
+                    panic!("only a P-256 key signs with {algorithm:?}")
                 };
                 let signature: p256::ecdsa::Signature = key.sign(message);
+                signature.to_der().to_der().expect("an ECDSA signature encodes")
+            }
+            SignatureAlgorithm::EcdsaSha384 => {
+                let Self::P384(key) = self else {
+                    panic!("only a P-384 key signs with {algorithm:?}")
+                };
+                let signature: p384::ecdsa::Signature = key.sign(message);
                 signature.to_der().to_der().expect("an ECDSA signature encodes")
             }
             SignatureAlgorithm::Ed25519 => panic!("no key here signs with Ed25519"),
@@ -168,7 +204,7 @@ impl Key {
     /// Where the key is not an RSA key.
     pub fn sign_pss(&self, salt_length: usize, message: &[u8]) -> Vec<u8> {
         let Self::Rsa(key) = self else {
-            panic!("a P-256 key cannot make an RSASSA-PSS signature")
+            panic!("only an RSA key makes an RSASSA-PSS signature")
         };
         let padding = Pss::new_with_salt::<Sha256>(salt_length);
         key.sign_with_rng(&mut OsRng, padding, &Sha256::digest(message))
@@ -182,6 +218,8 @@ impl fmt::Debug for Key {
         f.write_str(match self {
             Self::Rsa(_) => "Key::Rsa",
             Self::P256(_) => "Key::P256",
+            Self::P384(_) => "Key::P384",
+            Self::Hollow(_) => "Key::Hollow",
         })
     }
 }

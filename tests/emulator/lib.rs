@@ -47,6 +47,7 @@ pub mod sigv4;
 pub mod staple;
 #[cfg(test)]
 mod tests;
+pub mod worst;
 
 pub use certificate::{Certificate, CertificateTemplate};
 pub use dead_end::{RefusingPort, SilentListener};

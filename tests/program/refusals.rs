@@ -88,9 +88,11 @@ fn a_signer_below_no_local_root_is_refused_even_where_imds_serves_that_root() {
             .retain(|certificate| certificate.der() != pki.older_root_cross.der());
     });
     instance.renew_roots();
-    let why =
-        "none of the 150 certificates of the local trust store is a valid root above the signer's issuer, Issuing CA";
-    instance.login(USER).run().refused(1, &provided_none(why));
+    let why = format!(
+        "no CA in {} (150 certificates) issued the signer's chain (top: Root CA)",
+        instance.files.roots.display()
+    );
+    instance.login(USER).run().refused(1, &provided_none(&why));
 }
 
 #[test]

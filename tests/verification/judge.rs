@@ -10,7 +10,7 @@ use ec2_instance_connect::verify::signer::TrustedSigner;
 use ec2_instance_connect::verify::signer_chain::SignerChain;
 use ec2_instance_connect::verify::signer_rejection::SignerRejection;
 use ec2_instance_connect::verify::text::Span;
-use ec2_instance_connect::verify::trust_anchor::TrustAnchors;
+use ec2_instance_connect::verify::trust_anchor::{Store, TrustAnchors};
 use emulator::pki::Templates;
 use emulator::{Certificate, Pki, StapleTemplate};
 
@@ -22,6 +22,9 @@ pub(crate) const NOW: i64 = 1_750_000_000;
 
 pub(crate) const HOUR: i64 = 60 * 60;
 pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// Where the store is, in messages.
+pub(crate) const STORE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// What certificates are called, in messages.
 pub(crate) const LEAF: &str = "managed-ssh-signer.us-west-2.amazonaws.com";
@@ -85,7 +88,11 @@ impl Case {
         let now = u64::try_from(self.now).expect("a time after 1970");
         let chain = SignerChain::from_pem(&self.chain, &Limits::default())?;
         let staples: Vec<Served> = self.staples.iter().map(|staple| Served::new(staple)).collect();
-        let anchors = TrustAnchors::select(&self.store, &chain, now);
+        let store = Store {
+            place: STORE.to_owned(),
+            files: self.store.clone(),
+        };
+        let anchors = TrustAnchors::select(store, &chain, now);
         TrustedSigner::establish(&chain, &staples, &anchors, &expected(&self.region, &self.domain), now)
     }
 
@@ -148,6 +155,25 @@ pub(crate) fn with(change: impl FnOnce(&mut Templates)) -> Pki {
 /// The default case, with changes to the PKI's templates.
 pub(crate) fn case_with(change: impl FnOnce(&mut Templates)) -> Case {
     Case::of(&with(change))
+}
+
+/// The default case in a partition whose signers come from private CAs, with changes to the PKI's templates.
+pub(crate) fn isolated_with(change: impl FnOnce(&mut Templates)) -> Case {
+    let (region, domain) = ("us-iso-east-1", "c2s.ic.gov");
+    Case {
+        region: region.to_owned(),
+        domain: domain.to_owned(),
+        ..Case::of(&Pki::with(region, domain, NOW, change))
+    }
+}
+
+/// No root of the store, which has so many certificates, is above what was served, which leads to this CA.
+pub(crate) fn no_anchor(seen: usize, top: &str) -> SignerRejection {
+    SignerRejection::NoAnchor {
+        store: STORE.to_owned(),
+        seen,
+        top: top.to_owned(),
+    }
 }
 
 /// A good staple as served.

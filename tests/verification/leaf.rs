@@ -5,10 +5,12 @@ use emulator::certificate::{
     BasicConstraints, KeyUsage, KeyUsages, NameAttribute, ObjectIdentifier, RawExtension, Version, purpose,
 };
 use emulator::name::Tag;
-use emulator::pki::signer_name;
+use emulator::pki::{Templates, signer_name};
 use emulator::{Key, SignatureAlgorithm};
 
-use crate::judge::{Case, DOMAIN, HOUR, LEAF, NOW, REGION, case_with, pki, span};
+use crate::judge::{
+    Case, DOMAIN, HOUR, ISSUING_CA, LEAF, NOW, REGION, case_with, isolated_with, no_anchor, pki, position, span,
+};
 
 fn named(names: &[NameAttribute]) -> Case {
     case_with(|t| t.leaf.subject = names.to_vec())
@@ -145,17 +147,77 @@ fn a_common_name_that_merely_resembles_the_signer_s_is_refused() {
 }
 
 #[test]
-fn the_right_name_in_another_encoding_is_another_name() {
-    let mut name = NameAttribute::common_name("");
-    name.tag = Tag::BmpString;
-    name.value = LEAF.bytes().flat_map(|byte| [0, byte]).collect();
-    let refusal = named(&[name]).refusal();
-    assert!(matches!(refusal, SignerRejection::OtherName(_)), "{refusal:?}");
+fn a_common_name_of_another_string_type_is_refused_whatever_its_bytes() {
+    let wide: Vec<u8> = LEAF.bytes().flat_map(|byte| [0, byte]).collect();
+    for (tag, value, kind) in [
+        (Tag::BmpString, wide, "BmpString"),
+        (Tag::BmpString, LEAF.into(), "BmpString"),
+        (Tag::TeletexString, LEAF.into(), "TeletexString"),
+        (Tag::Ia5String, LEAF.into(), "Ia5String"),
+        (Tag::OctetString, LEAF.into(), "OctetString"),
+    ] {
+        let mut name = NameAttribute::common_name("");
+        (name.tag, name.value) = (tag, value);
+        named(&[name]).is_refused_saying(
+            &SignerRejection::CommonNameType(kind.to_owned()),
+            &format!("signer certificate's common name is a {kind}, neither a PrintableString nor a UTF8String"),
+        );
+    }
+}
+
+/// The default case with these bytes put into the leaf's subject, at the end of one of its layers: the Name (1), its
+/// RelativeDistinguishedName (2), the attribute (3).
+fn with_junk_in_subject(junk: &[u8], layer: usize) -> Case {
+    let pki = pki();
+    let mut case = Case::of(&pki);
+    let mut der = pki.leaf.der().to_vec();
+    let name = pki.leaf.subject_der();
+    let place = position(&der, &name);
+    let mut subject = [name.as_slice(), junk].concat();
+    // Each layer is a tag and a length, then the next one.
+    for length in subject.iter_mut().skip(1).step_by(2).take(layer) {
+        *length += u8::try_from(junk.len()).expect("short");
+    }
+    der.splice(place, subject);
+    // So are the certificate and what of it is signed, with lengths of two bytes.
+    for at in [3, 7] {
+        let length = u16::from_be_bytes([der[at - 1], der[at]]) + u16::try_from(junk.len()).expect("short");
+        der[at - 1..=at].copy_from_slice(&length.to_be_bytes());
+    }
+    let chain = String::from_utf8(case.chain).expect("PEM");
+    case.chain = chain
+        .replace(&pki.leaf.pem(), &emulator::pem("CERTIFICATE", &der))
+        .into();
+    case
 }
 
 #[test]
-fn a_leaf_without_alternative_names_is_accepted() {
-    case_with(|t| t.leaf.dns_names = None).is_accepted();
+fn a_leaf_with_junk_within_its_subject_is_refused() {
+    with_junk_in_subject(&[], 3).is_accepted();
+    for junk in [&[0x05, 0x00][..], &[0x30, 0x00], b"xy"] {
+        for layer in 1..=3 {
+            let refusal = with_junk_in_subject(junk, layer).refusal();
+            assert!(
+                matches!(refusal, SignerRejection::SubjectMalformed | SignerRejection::Unreadable),
+                "{junk:?} in layer {layer}: {refusal:?}"
+            );
+        }
+    }
+    with_junk_in_subject(&[0x05, 0x00], 1).is_refused_saying(
+        &SignerRejection::SubjectMalformed,
+        "signer certificate's subject is malformed",
+    );
+}
+
+#[test]
+fn a_leaf_without_alternative_names_is_accepted_only_where_signers_come_from_private_cas() {
+    case_with(|t| t.leaf.dns_names = None).is_refused_saying(
+        &SignerRejection::AlternativeName,
+        "signer certificate's subjectAltName lacks its common name",
+    );
+    isolated_with(|t| t.leaf.dns_names = None).is_accepted();
+    isolated_with(|t| t.leaf.dns_names = Some(vec!["example.com".into()]))
+        .is_refused(&SignerRejection::AlternativeName);
 }
 
 #[test]
@@ -174,7 +236,7 @@ fn a_leaf_whose_alternative_names_lack_its_common_name_is_refused() {
     ] {
         case_with(|t| t.leaf.dns_names = Some(names.clone())).is_refused_saying(
             &SignerRejection::AlternativeName,
-            "signer certificate's alternative names lack its common name",
+            "signer certificate's subjectAltName lacks its common name",
         );
     }
 }
@@ -196,11 +258,35 @@ fn a_leaf_whose_alternative_names_stand_twice_is_refused() {
 }
 
 #[test]
-fn a_leaf_for_servers_or_for_clients_or_for_anything_is_accepted() {
+fn a_leaf_for_servers_is_accepted() {
     purposes(&[purpose::ID_KP_SERVER_AUTH]).is_accepted();
-    purposes(&[purpose::ID_KP_CLIENT_AUTH]).is_accepted();
-    purposes(&[purpose::ID_KP_CODE_SIGNING, purpose::ID_KP_CLIENT_AUTH]).is_accepted();
-    case_with(|t| t.leaf.extended_key_usage = None).is_accepted();
+    purposes(&[purpose::ID_KP_CODE_SIGNING, purpose::ID_KP_SERVER_AUTH]).is_accepted();
+    isolated_with(|t| t.leaf.extended_key_usage = Some(vec![purpose::ID_KP_SERVER_AUTH])).is_accepted();
+}
+
+#[test]
+fn a_leaf_for_clients_alone_or_without_purposes_is_accepted_only_where_signers_come_from_private_cas() {
+    for purposes in [
+        None,
+        Some(vec![purpose::ID_KP_CLIENT_AUTH]),
+        Some(vec![purpose::ID_KP_CODE_SIGNING, purpose::ID_KP_CLIENT_AUTH]),
+    ] {
+        case_with(|t| t.leaf.extended_key_usage = purposes.clone()).is_refused_saying(
+            &SignerRejection::ExtendedKeyUsage(LEAF.into()),
+            "extendedKeyUsage of managed-ssh-signer.us-west-2.amazonaws.com lacks serverAuth",
+        );
+        isolated_with(|t| t.leaf.extended_key_usage = purposes).is_accepted();
+    }
+}
+
+#[test]
+fn a_leaf_for_servers_below_a_ca_for_clients_is_for_neither() {
+    let crossed = |t: &mut Templates| {
+        t.leaf.extended_key_usage = Some(vec![purpose::ID_KP_SERVER_AUTH]);
+        t.issuing_ca.extended_key_usage = Some(vec![purpose::ID_KP_CLIENT_AUTH]);
+    };
+    case_with(crossed).is_refused(&SignerRejection::ExtendedKeyUsage(ISSUING_CA.into()));
+    isolated_with(crossed).is_refused(&SignerRejection::ExtendedKeyUsage(ISSUING_CA.into()));
 }
 
 #[test]
@@ -210,10 +296,9 @@ fn a_leaf_for_neither_servers_nor_clients_is_refused() {
         purpose::ID_KP_OCSP_SIGNING,
         purpose::ANY_EXTENDED_KEY_USAGE,
     ] {
-        purposes(&[other]).is_refused_by_path(
-            "RequiredEkuNotFoundContext",
-            "a certificate in it is for neither servers nor clients (extendedKeyUsage)",
-        );
+        purposes(&[other]).is_refused(&SignerRejection::ExtendedKeyUsage(LEAF.into()));
+        let refusal = isolated_with(|t| t.leaf.extended_key_usage = Some(vec![other])).refusal();
+        assert!(matches!(refusal, SignerRejection::ExtendedKeyUsage(_)), "{refusal:?}");
     }
 }
 
@@ -323,7 +408,13 @@ fn a_leaf_of_version_1_is_refused() {
     let mut template = pki.leaf.template().clone().without_extensions();
     template.version = Version::V1;
     pki.replace_leaf(template.issued_by(&pki.issuing_ca));
-    Case::of(&pki).is_refused_by_path("UnsupportedCertVersion", "a certificate in it is not of version 3");
+    Case::of(&pki).is_refused(&SignerRejection::AlternativeName);
+    // Where it needs no extension, it is its version that counts.
+    isolated_with(|t| {
+        t.leaf = t.leaf.clone().without_extensions();
+        t.leaf.version = Version::V1;
+    })
+    .is_refused_by_path("UnsupportedCertVersion", "a certificate in it is not of version 3");
 }
 
 #[test]
@@ -402,11 +493,8 @@ fn a_leaf_that_nobody_but_itself_vouches_for_is_refused() {
     let lone = pki.leaf.template().clone().self_signed();
     pki.replace_leaf(lone);
     Case::of(&pki).is_refused_saying(
-        &SignerRejection::NoAnchor {
-            issuer: LEAF.into(),
-            seen: 1,
-        },
-        "none of the 1 certificates of the local trust store is a valid root above the signer's issuer, \
-         managed-ssh-signer.us-west-2.amazonaws.com",
+        &no_anchor(1, LEAF),
+        "no CA in /etc/ssl/certs/ca-certificates.crt (1 certificates) issued the signer's chain \
+         (top: managed-ssh-signer.us-west-2.amazonaws.com)",
     );
 }

@@ -5,6 +5,7 @@ mod login;
 
 mod chain_path;
 mod chain_pem;
+mod cost;
 mod damage;
 mod intermediate;
 mod leaf;

@@ -234,12 +234,12 @@ fn a_staple_of_another_issuer_for_this_certificate_is_foreign() {
     refused(
         |pki, staple| staple.responder = pki.root.clone(),
         StapleProblem::Foreign,
-        "is signed by a foreign responder",
+        "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
     refused(
         |pki, staple| staple.responder = pki.leaf.clone(),
         StapleProblem::Foreign,
-        "is signed by a foreign responder",
+        "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
 }
 
@@ -248,13 +248,13 @@ fn a_staple_in_the_name_of_nobody_is_foreign() {
     refused(
         |_, staple| staple.responder_name = Some(ResponderName::ByName(Vec::new())),
         StapleProblem::Foreign,
-        "is signed by a foreign responder",
+        "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
     for key in [vec![7; 20], Vec::new()] {
         refused(
             |_, staple| staple.responder_name = Some(ResponderName::ByKey(key)),
             StapleProblem::Foreign,
-            "is signed by a foreign responder",
+            "is signed by neither its issuer nor a responder whose certificate it encloses",
         );
     }
 }

@@ -6,7 +6,7 @@ use emulator::certificate::{BasicConstraints, KeyUsage, KeyUsages, NameAttribute
 use emulator::staple::ResponderName;
 use emulator::{Certificate, CertificateTemplate, Key, Pki, SignatureAlgorithm};
 
-use crate::judge::{Case, DAY, LEAF, NOW, pki, revocation, variant};
+use crate::judge::{Case, DAY, ISSUING_CA, LEAF, NOW, pki, revocation, span, variant};
 
 /// The default case with the leaf's staple signed by this responder.
 fn delegated(responder: impl FnOnce(&Pki) -> Certificate) -> Case {
@@ -24,27 +24,57 @@ fn changed(change: impl FnOnce(&mut CertificateTemplate)) -> Case {
     })
 }
 
+/// Refused for the staple of this certificate, as this responder is not its issuer's, in these words.
 #[track_caller]
-fn is_refused(case: &Case, why: Delegation, words: &str) {
-    let words = format!("staple for {LEAF} is signed by a responder that {words}");
-    case.is_refused_saying(&revocation(LEAF, StapleProblem::Delegation(why)), &words);
+fn is_refused_for(case: &Case, certificate: &str, responder: &str, why: Delegation, words: &str) {
+    let problem = StapleProblem::Delegation {
+        responder: responder.to_owned(),
+        why,
+    };
+    let words = format!("staple for {certificate} is signed by responder \"{responder}\", whose certificate {words}");
+    case.is_refused_saying(&revocation(certificate, problem), &words);
 }
 
 #[track_caller]
-fn is_not_vouched_for(case: &Case, name: &str) {
-    let refusal = case.refusal();
-    match &refusal {
+fn is_refused(case: &Case, why: Delegation, words: &str) {
+    is_refused_for(case, LEAF, "OCSP Responder", why, words);
+}
+
+/// Refused as its certificate is this CA's, not the issuing CA's.
+#[track_caller]
+fn is_of_another(case: &Case, issuer: &str) {
+    let words = format!("was issued by another CA, {issuer}");
+    is_refused(case, Delegation::OtherIssuer(issuer.to_owned()), &words);
+}
+
+/// Refused as its certificate only says to be the issuing CA's.
+#[track_caller]
+fn is_unsigned(case: &Case) {
+    is_refused(
+        case,
+        Delegation::Signature(ISSUING_CA.into()),
+        "names Issuing CA as its issuer, but is not signed by it",
+    );
+}
+
+/// Refused for webpki's reason of that name.
+#[track_caller]
+fn is_not_vouched_for(case: &Case, name: &str, words: &str) {
+    match case.refusal() {
         SignerRejection::Revocation {
-            certificate,
-            problem: StapleProblem::Delegation(Delegation::Path(why)),
+            problem:
+                StapleProblem::Delegation {
+                    why: why @ Delegation::Path(_),
+                    ..
+                },
+            ..
         } => {
-            assert_eq!(certificate, LEAF);
-            assert_eq!(variant(why), name);
+            let Delegation::Path(error) = &why else { unreachable!() };
+            assert_eq!(variant(error), name);
+            is_refused(case, why, words);
         }
         other => panic!("refused for another reason: {other:?}"),
     }
-    let words = "is signed by a responder that its issuer does not vouch for: ";
-    assert!(refusal.to_string().contains(words), "{refusal}");
 }
 
 #[test]
@@ -73,7 +103,7 @@ fn a_responder_without_ocsp_signing_is_refused() {
         is_refused(
             &changed(|t| t.extended_key_usage = purposes),
             Delegation::Purpose,
-            "is not certified for OCSP signing",
+            "is not for OCSP signing (extendedKeyUsage)",
         );
     }
 }
@@ -83,7 +113,7 @@ fn a_responder_whose_key_usage_lacks_digital_signature_is_refused() {
     is_refused(
         &changed(|t| t.key_usage = Some(KeyUsage(KeyUsages::KeyCertSign | KeyUsages::NonRepudiation))),
         Delegation::KeyUsage,
-        "must not sign (keyUsage)",
+        "does not allow signing (keyUsage)",
     );
 }
 
@@ -94,26 +124,34 @@ fn a_responder_that_is_valid_for_this_second_alone_is_accepted() {
 
 #[test]
 fn a_responder_whose_certificate_expired_is_refused_without_slack() {
-    is_not_vouched_for(&changed(|t| t.not_after = NOW - 1), "CertExpired");
-    is_not_vouched_for(&changed(|t| t.not_before = NOW + 1), "CertNotValidYet");
+    is_refused(
+        &changed(|t| t.not_after = NOW - 1),
+        Delegation::Expired(span(1)),
+        "expired 1 s ago",
+    );
+    is_refused(
+        &changed(|t| t.not_before = NOW + 1),
+        Delegation::NotYetValid(span(1)),
+        "begins in 1 s: is the clock right?",
+    );
 }
 
 #[test]
 fn a_responder_of_another_issuer_is_refused() {
-    is_not_vouched_for(&delegated(|pki| pki.responder(&pki.root)), "UnknownIssuer");
-    is_not_vouched_for(&delegated(|pki| pki.responder(&pki.older_root)), "UnknownIssuer");
+    is_of_another(&delegated(|pki| pki.responder(&pki.root)), "Root CA");
+    is_of_another(&delegated(|pki| pki.responder(&pki.older_root)), "Older Root CA");
 }
 
 #[test]
 fn a_responder_that_the_leaf_issued_is_refused() {
-    is_not_vouched_for(&delegated(|pki| pki.responder(&pki.leaf)), "UnknownIssuer");
+    is_of_another(&delegated(|pki| pki.responder(&pki.leaf)), LEAF);
 }
 
 #[test]
 fn a_responder_that_vouches_for_itself_is_refused() {
-    is_not_vouched_for(
+    is_of_another(
         &delegated(|pki| pki.responder_template().self_signed()),
-        "UnknownIssuer",
+        "OCSP Responder",
     );
 }
 
@@ -124,27 +162,22 @@ fn a_responder_of_a_ca_below_the_issuer_is_refused() {
     let staple = pki
         .staple(&pki.issuing_ca)
         .delegated_to(&pki.responder(&pki.issuing_ca));
-    let refusal = Case::of(&pki).stapled([&pki.staple(&pki.leaf), &staple]).refusal();
-    assert!(
-        matches!(
-            &refusal,
-            SignerRejection::Revocation { certificate, problem: StapleProblem::Delegation(Delegation::Path(_)) }
-                if certificate == "Issuing CA"
-        ),
-        "{refusal:?}"
+    is_refused_for(
+        &Case::of(&pki).stapled([&pki.staple(&pki.leaf), &staple]),
+        ISSUING_CA,
+        "OCSP Responder",
+        Delegation::OtherIssuer(ISSUING_CA.into()),
+        "was issued by another CA, Issuing CA",
     );
 }
 
 #[test]
 fn a_responder_signed_by_another_key_in_the_issuer_s_name_is_refused() {
-    is_not_vouched_for(
-        &delegated(|pki| {
-            let issuer = pki.issuing_ca.template().subject.clone();
-            pki.responder_template()
-                .signed_by(&issuer, &Key::cached("somebody else"))
-        }),
-        "InvalidSignatureForPublicKey",
-    );
+    is_unsigned(&delegated(|pki| {
+        let issuer = pki.issuing_ca.template().subject.clone();
+        pki.responder_template()
+            .signed_by(&issuer, &Key::cached("somebody else"))
+    }));
 }
 
 #[test]
@@ -152,12 +185,13 @@ fn a_responder_whose_certificate_is_signed_with_sha1_is_refused() {
     is_not_vouched_for(
         &changed(|t| t.signature_algorithm = Some(SignatureAlgorithm::RsaSha1)),
         "UnsupportedSignatureAlgorithmContext",
+        "is signed with an algorithm that is not accepted",
     );
 }
 
 #[test]
 fn a_responder_whose_certificate_has_a_tampered_signature_is_refused() {
-    is_not_vouched_for(&changed(|t| t.tamper_signature = true), "InvalidSignatureForPublicKey");
+    is_unsigned(&changed(|t| t.tamper_signature = true));
 }
 
 #[test]
@@ -165,6 +199,7 @@ fn a_responder_with_an_unknown_critical_extension_is_refused() {
     is_not_vouched_for(
         &changed(|t| t.extensions.push(RawExtension::unknown(true))),
         "UnsupportedCriticalExtension",
+        "has an unknown critical extension",
     );
 }
 
@@ -174,7 +209,11 @@ fn a_responder_that_is_a_ca_is_refused() {
         ca: true,
         path_len_constraint: None,
     };
-    is_not_vouched_for(&changed(|t| t.basic_constraints = Some(ca)), "CaUsedAsEndEntity");
+    is_not_vouched_for(
+        &changed(|t| t.basic_constraints = Some(ca)),
+        "CaUsedAsEndEntity",
+        "is a CA's",
+    );
 }
 
 #[test]
@@ -218,10 +257,12 @@ fn a_responder_that_is_enclosed_but_not_named_is_foreign() {
 
 #[test]
 fn the_leaf_itself_is_no_responder() {
-    is_refused(
+    is_refused_for(
         &delegated(|pki| pki.leaf.clone()),
+        LEAF,
+        LEAF,
         Delegation::Purpose,
-        "is not certified for OCSP signing",
+        "is not for OCSP signing (extendedKeyUsage)",
     );
 }
 

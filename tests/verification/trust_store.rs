@@ -1,16 +1,14 @@
 //! The local roots: which certificates of the store end a path, whatever stands around them.
 
 use ec2_instance_connect::verify::signer_rejection::SignerRejection;
-use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version};
+use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, pem};
 
-use crate::judge::{Case, DAY, ISSUING_CA, NOW, ROOT, case_with, pki, with};
+use crate::judge::{self, Case, DAY, NOW, ROOT, case_with, isolated_with, pki, with};
 
+/// No root of the store is above the default chain.
 fn no_anchor(seen: usize) -> SignerRejection {
-    SignerRejection::NoAnchor {
-        issuer: ISSUING_CA.into(),
-        seen,
-    }
+    judge::no_anchor(seen, "Oldest Root CA")
 }
 
 /// The default case with this text as the bundle.
@@ -74,7 +72,7 @@ fn an_empty_store_says_how_many_it_has() {
     let roots = emulator::instance::roots(&[], 150).concat();
     bundle(|_| roots).is_refused_saying(
         &no_anchor(150),
-        "none of the 150 certificates of the local trust store is a valid root above the signer's issuer, Issuing CA",
+        "no CA in /etc/ssl/certs/ca-certificates.crt (150 certificates) issued the signer's chain (top: Oldest Root CA)",
     );
 }
 
@@ -119,6 +117,16 @@ fn a_store_with_bytes_that_are_not_utf8_serves() {
     let mut case = Case::of(&pki());
     case.store[0].splice(0..0, *b"# CA \xe9tranger\n");
     case.is_accepted();
+}
+
+#[test]
+fn a_store_with_a_byte_order_mark_before_a_root_serves() {
+    const MARK: &str = "\u{feff}";
+    bundle(|pki| format!("{MARK}{}", pki.root.pem())).is_accepted();
+    // As `cat` makes it of two files, each with its mark.
+    bundle(|pki| format!("{MARK}{}{MARK}{}", pki.oldest_root.pem(), pki.root.pem())).is_accepted();
+    bundle(|pki| format!("# \u{ff}{}", pki.root.pem())).is_refused(&no_anchor(0));
+    bundle(|pki| format!("#{MARK}{}", pki.root.pem())).is_refused(&no_anchor(0));
 }
 
 #[test]
@@ -244,7 +252,7 @@ fn a_root_whose_name_constraints_forbid_the_signer_is_refused() {
     };
     root(|t| t.name_constraints = Some(constraints.clone()))
         .is_refused_by_path("NameConstraintViolation", "a CA's name constraints forbid this signer");
-    case_with(|t| {
+    isolated_with(|t| {
         t.leaf.dns_names = None;
         t.root.name_constraints = Some(constraints.clone());
     })
@@ -254,6 +262,49 @@ fn a_root_whose_name_constraints_forbid_the_signer_is_refused() {
 #[test]
 fn a_root_with_an_unknown_critical_extension_is_accepted_as_a_name_and_a_key() {
     root(|t| t.extensions.push(RawExtension::unknown(true))).is_accepted();
+}
+
+#[test]
+fn a_root_for_servers_among_others_or_for_anything_is_accepted() {
+    for purposes in [
+        vec![purpose::ID_KP_SERVER_AUTH],
+        vec![purpose::ID_KP_EMAIL_PROTECTION, purpose::ID_KP_SERVER_AUTH],
+        vec![purpose::ANY_EXTENDED_KEY_USAGE],
+        vec![purpose::ID_KP_CODE_SIGNING, purpose::ANY_EXTENDED_KEY_USAGE],
+    ] {
+        root(|t| t.extended_key_usage = Some(purposes.clone())).is_accepted();
+        isolated_with(|t| t.root.extended_key_usage = Some(purposes)).is_accepted();
+    }
+}
+
+#[test]
+fn a_root_for_other_purposes_ends_no_path_of_a_signer() {
+    for purposes in [
+        vec![purpose::ID_KP_EMAIL_PROTECTION],
+        vec![purpose::ID_KP_CODE_SIGNING, purpose::ID_KP_EMAIL_PROTECTION],
+        vec![purpose::ID_KP_OCSP_SIGNING],
+    ] {
+        root(|t| t.extended_key_usage = Some(purposes.clone())).is_refused_saying(
+            &SignerRejection::ExtendedKeyUsage(ROOT.into()),
+            "extendedKeyUsage of Root CA lacks serverAuth",
+        );
+        isolated_with(|t| t.root.extended_key_usage = Some(purposes))
+            .is_refused(&SignerRejection::ExtendedKeyUsage(ROOT.into()));
+    }
+    root(|t| t.extended_key_usage = Some(vec![purpose::ID_KP_CLIENT_AUTH]))
+        .is_refused(&SignerRejection::ExtendedKeyUsage(ROOT.into()));
+}
+
+#[test]
+fn a_root_for_other_purposes_beside_one_for_servers_does_no_harm() {
+    let pki = pki();
+    let other = sibling(&pki, |t| {
+        t.extended_key_usage = Some(vec![purpose::ID_KP_EMAIL_PROTECTION])
+    });
+    Case::of(&pki).trusting(&[&other, &pki.root]).is_accepted();
+    Case::of(&pki).trusting(&[&pki.root, &other]).is_accepted();
+    // The path then goes on through the cross-signed root, where another root is above that.
+    Case::of(&pki).trusting(&[&other, &pki.older_root]).is_accepted();
 }
 
 #[test]
@@ -268,10 +319,9 @@ fn a_self_signed_leaf_in_the_store_is_no_anchor() {
     let mut pki = pki();
     let lone = pki.leaf.template().clone().self_signed();
     pki.replace_leaf(lone);
-    let issuer = crate::judge::LEAF.to_owned();
     Case::of(&pki)
         .trusting(&[&pki.leaf])
-        .is_refused(&SignerRejection::NoAnchor { issuer, seen: 1 });
+        .is_refused(&judge::no_anchor(1, judge::LEAF));
 }
 
 #[test]

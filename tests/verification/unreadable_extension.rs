@@ -5,11 +5,12 @@ use ec2_instance_connect::verify::signer_rejection::SignerRejection;
 use emulator::CertificateTemplate;
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 
-use crate::judge::{Case, ISSUING_CA, LEAF, ROOT, case_with, pki};
+use crate::judge::{Case, ISSUING_CA, LEAF, ROOT, case_with, isolated_with, pki};
 
 const KEY_USAGE: &str = "2.5.29.15";
 const ALTERNATIVE_NAMES: &str = "2.5.29.17";
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const PURPOSES: &str = "2.5.29.37";
 const NAME_CONSTRAINTS: &str = "2.5.29.30";
 
 /// Values that are no value of any of the extensions here: nothing, NULL, an unfinished one, text.
@@ -60,7 +61,13 @@ fn a_responder_whose_key_usage_cannot_be_read_is_refused() {
             .delegated_to(&responder.issued_by(&pki.issuing_ca));
         Case::of(&pki)
             .stapled([&staple, &pki.staple(&pki.issuing_ca)])
-            .is_refused_by_staple(LEAF, StapleProblem::Delegation(Delegation::KeyUsage));
+            .is_refused_by_staple(
+                LEAF,
+                StapleProblem::Delegation {
+                    responder: "OCSP Responder".into(),
+                    why: Delegation::KeyUsage,
+                },
+            );
     }
 }
 
@@ -73,6 +80,30 @@ fn a_leaf_whose_alternative_names_cannot_be_read_is_refused() {
         })
         .is_refused(&SignerRejection::AlternativeName);
     }
+}
+
+#[test]
+fn a_certificate_whose_purposes_cannot_be_read_is_refused() {
+    // A list of a purpose that is none.
+    let no_purpose: &[u8] = &[0x30, 0x02, 0x05, 0x00];
+    for value in UNREADABLE.into_iter().chain([no_purpose]) {
+        let unreadable = |template: &mut CertificateTemplate| {
+            template.extended_key_usage = None;
+            template.extensions.push(extension(PURPOSES, value));
+        };
+        for case in [
+            case_with(|t| unreadable(&mut t.leaf)),
+            case_with(|t| unreadable(&mut t.issuing_ca)),
+            case_with(|t| unreadable(&mut t.root)),
+            isolated_with(|t| unreadable(&mut t.leaf)),
+            isolated_with(|t| unreadable(&mut t.issuing_ca)),
+            isolated_with(|t| unreadable(&mut t.root)),
+        ] {
+            case.refusal();
+        }
+    }
+    case_with(|t| t.root.extensions.push(extension(PURPOSES, no_purpose)))
+        .is_refused(&SignerRejection::ExtendedKeyUsage(ROOT.into()));
 }
 
 #[test]
@@ -99,13 +130,8 @@ fn a_ca_whose_name_constraints_cannot_be_read_is_refused() {
         0x30, 0x0c, 0xa0, 0x0a, 0x30, 0x08, 0x82, 0x03, b'c', b'o', b'm', 0x80, 0x01, 0x01,
     ];
     for value in UNREADABLE.into_iter().chain([no_subtree, minimum]) {
-        for dns_names in [None, Some(vec![LEAF.to_owned()])] {
-            case_with(|t| {
-                t.leaf.dns_names = dns_names.clone();
-                t.issuing_ca.extensions.push(extension(NAME_CONSTRAINTS, value));
-            })
-            .refusal();
-        }
+        case_with(|t| t.issuing_ca.extensions.push(extension(NAME_CONSTRAINTS, value))).refusal();
+        constrained(value).refusal();
     }
 }
 
@@ -130,7 +156,7 @@ fn constraints(permitted: Option<&[Vec<u8>]>, excluded: Option<&[Vec<u8>]>) -> V
 
 /// A signer without alternative names, so that path building applies no constraint to it, below a CA with this one.
 fn constrained(value: &[u8]) -> Case {
-    case_with(|t| {
+    isolated_with(|t| {
         t.leaf.dns_names = None;
         t.issuing_ca.extensions.push(extension(NAME_CONSTRAINTS, value));
     })
@@ -138,7 +164,7 @@ fn constrained(value: &[u8]) -> Case {
 
 #[test]
 fn name_constraints_put_together_by_hand_hold_as_others_do() {
-    let here = [value(0x82, b"amazonaws.com")];
+    let here = [value(0x82, b"c2s.ic.gov")];
     let elsewhere = [value(0x82, b"example.com")];
     constrained(&constraints(Some(&here), Some(&elsewhere))).is_accepted();
     for forbidding in [
@@ -152,7 +178,7 @@ fn name_constraints_put_together_by_hand_hold_as_others_do() {
 
 #[test]
 fn an_empty_list_of_subtrees_does_not_hide_the_other_list() {
-    let here = [value(0x82, b"amazonaws.com")];
+    let here = [value(0x82, b"c2s.ic.gov")];
     constrained(&constraints(Some(&[]), Some(&here))).is_refused(&SignerRejection::NameConstraint(ISSUING_CA.into()));
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::read::regular_file;
 use crate::verify::limits::{TRUST_STORE_BYTES, TRUST_STORE_FILES};
 use crate::verify::text::printable;
+use crate::verify::trust_anchor::Store;
 
 /// Where operating systems keep their roots; the first that exists is used.
 pub const PLACES: [&str; 5] = [
@@ -26,7 +27,7 @@ pub const PLACES: [&str; 5] = [
 ///
 /// # Errors
 /// [`TrustStoreError`] names the path and the reason.
-pub fn read(place: Option<&Path>) -> Result<Vec<Vec<u8>>, TrustStoreError> {
+pub fn read(place: Option<&Path>) -> Result<Store, TrustStoreError> {
     let path = match place {
         Some(path) => path.to_owned(),
         None => PLACES
@@ -40,7 +41,13 @@ pub fn read(place: Option<&Path>) -> Result<Vec<Vec<u8>>, TrustStoreError> {
     } else {
         regular_file(&path, TRUST_STORE_BYTES).map(|bundle| vec![bundle])
     };
-    files.map_err(|error| TrustStoreError::Unreadable { path, error })
+    match files {
+        Ok(files) => Ok(Store {
+            place: name(&path),
+            files,
+        }),
+        Err(error) => Err(TrustStoreError::Unreadable { path, error }),
+    }
 }
 
 /// Every regular file of a folder; one that cannot be read is passed over, as another may hold the root.
@@ -55,6 +62,10 @@ fn read_folder(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
         files.push(bytes);
     }
     Ok(files)
+}
+
+fn name(path: &Path) -> String {
+    printable(path.as_os_str().as_encoded_bytes())
 }
 
 /// Why there are no roots.
@@ -76,8 +87,7 @@ impl fmt::Display for TrustStoreError {
         match self {
             Self::None => write!(f, "no trust store at any of {}", PLACES.join(", ")),
             Self::Unreadable { path, error } => {
-                let path = printable(path.as_os_str().as_encoded_bytes());
-                write!(f, "trust store {path} cannot be read: {error}")
+                write!(f, "trust store {} cannot be read: {error}", name(path))
             }
         }
     }

@@ -1,10 +1,15 @@
 //! What is asked of a certificate beside what webpki checks; names and keys as raw bytes, for hashing and comparing.
 
-use x509_parser::extensions::GeneralSubtree;
+use x509_parser::asn1_rs::{Class, Tag};
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralSubtree};
 use x509_parser::prelude::{FromDer, GeneralName, KeyUsage, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
+use super::der::Der;
 use super::text::quoted;
+
+/// id-at-commonName (RFC 5280 A.1).
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 /// A certificate that x509-parser can read. Nothing about it has been verified.
 #[derive(Debug)]
@@ -26,9 +31,30 @@ impl<'a> Certificate<'a> {
         self.der
     }
 
-    /// Every common name of the subject, in order.
+    /// Every common name of the subject, in order, as far as it can be read.
     pub(crate) fn common_names(&self) -> impl Iterator<Item = &[u8]> {
         self.x509.subject().iter_common_name().map(|name| name.as_slice())
+    }
+
+    /// Every common name of the subject, with its string type; `None` where the Name is not exactly what RFC 5280 4.1.2.4
+    /// says, to the last byte (x509-parser passes over what it cannot read).
+    pub(crate) fn typed_common_names(&self) -> Option<Vec<(Tag, &'a [u8])>> {
+        let mut name = Der::whole(self.subject()).and_then(Der::sequence).ok()?;
+        let mut found = Vec::new();
+        while !name.is_empty() {
+            let mut set = Der::within(name.take(Class::Universal, Tag::Set.0).ok()?);
+            while !set.is_empty() {
+                let mut attribute = Der::within(set.take(Class::Universal, Tag::Sequence.0).ok()?);
+                let kind = attribute.take(Class::Universal, Tag::Oid.0).ok()?;
+                if kind == COMMON_NAME {
+                    found.push(attribute.take_string().ok()?);
+                } else {
+                    attribute.take_whole().ok()?;
+                }
+                attribute.end().ok()?;
+            }
+        }
+        Some(found)
     }
 
     /// What messages call this certificate: its first common name, or its whole subject.
@@ -94,6 +120,21 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// Whether it is for this purpose, by an extendedKeyUsage extension that is absent or has it (RFC 5280 4.2.1.12).
+    /// An extension that is there twice or cannot be read allows nothing.
+    pub(crate) fn is_for(&self, purpose: impl Fn(&ExtendedKeyUsage<'_>) -> bool) -> bool {
+        match self.x509.extended_key_usage() {
+            Ok(Some(extension)) => purpose(extension.value),
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Whether there is no extendedKeyUsage extension.
+    pub(crate) fn has_no_purposes(&self) -> bool {
+        matches!(self.x509.extended_key_usage(), Ok(None))
+    }
+
     /// Whether basicConstraints says CA, and how many CAs may stand below it (RFC 5280 4.2.1.9); `None` for no CA.
     pub(crate) fn ca(&self) -> Option<PathLength> {
         let constraints = self.x509.basic_constraints().ok()??.value;
@@ -107,7 +148,12 @@ impl<'a> Certificate<'a> {
             .is_ok_and(|now| validity.not_before.timestamp() <= now && now <= validity.not_after.timestamp())
     }
 
-    /// Whether a subjectAltName, where there is one, has this DNS name (in any case; no wildcard).
+    /// Whether there is no subjectAltName.
+    pub(crate) fn has_no_alternative_names(&self) -> bool {
+        matches!(self.x509.subject_alternative_name(), Ok(None))
+    }
+
+    /// Whether subjectAltName has this DNS name (in any case; no wildcard).
     pub(crate) fn is_alternatively_named(&self, name: &str) -> bool {
         match self.x509.subject_alternative_name() {
             Ok(Some(extension)) => extension
@@ -115,8 +161,7 @@ impl<'a> Certificate<'a> {
                 .general_names
                 .iter()
                 .any(|general| matches!(general, GeneralName::DNSName(dns) if dns.eq_ignore_ascii_case(name))),
-            Ok(None) => true,
-            Err(_) => false,
+            Ok(None) | Err(_) => false,
         }
     }
 

@@ -17,26 +17,46 @@ pub struct Partition {
     words: usize,
     /// The domain of its services. This is the fence: a signer under any other domain is somebody else's.
     pub domain: &'static str,
+    /// Who issues its signers' certificates.
+    pub signer_cas: SignerCas,
+}
+
+/// Who issues the certificates of a partition's signers, and so what they can be relied on to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignerCas {
+    /// Public CAs. They put each name that they validated into subjectAltName, and serverAuth into extendedKeyUsage
+    /// (Baseline Requirements 7.1.2.7); a common name alone, or in a client's certificate, was validated by nobody.
+    Public,
+    /// Private CAs of an isolated partition, whose certificates nobody outside has seen. What RFC 5280 leaves optional may
+    /// be absent there: refusing it could lock everybody out. No public CA can validate a name of those domains.
+    Private,
 }
 
 /// The eight partitions. A region is of the first one whose prefix it bears.
 pub static PARTITIONS: [Partition; 8] = [
-    partition("aws-cn", Some("cn"), 1, "amazonaws.com.cn"),
-    partition("aws-us-gov", Some("us-gov"), 1, "amazonaws.com"),
-    partition("aws-iso", Some("us-iso"), 1, "c2s.ic.gov"),
-    partition("aws-iso-b", Some("us-isob"), 1, "sc2s.sgov.gov"),
-    partition("aws-iso-e", Some("eu-isoe"), 1, "cloud.adc-e.uk"),
-    partition("aws-iso-f", Some("us-isof"), 1, "csp.hci.ic.gov"),
-    partition("aws-eusc", Some("eusc"), 2, "amazonaws.eu"),
-    partition("aws", None, 1, "amazonaws.com"),
+    partition("aws-cn", Some("cn"), 1, "amazonaws.com.cn", SignerCas::Public),
+    partition("aws-us-gov", Some("us-gov"), 1, "amazonaws.com", SignerCas::Public),
+    partition("aws-iso", Some("us-iso"), 1, "c2s.ic.gov", SignerCas::Private),
+    partition("aws-iso-b", Some("us-isob"), 1, "sc2s.sgov.gov", SignerCas::Private),
+    partition("aws-iso-e", Some("eu-isoe"), 1, "cloud.adc-e.uk", SignerCas::Private),
+    partition("aws-iso-f", Some("us-isof"), 1, "csp.hci.ic.gov", SignerCas::Private),
+    partition("aws-eusc", Some("eusc"), 2, "amazonaws.eu", SignerCas::Public),
+    partition("aws", None, 1, "amazonaws.com", SignerCas::Public),
 ];
 
-const fn partition(name: &'static str, prefix: Option<&'static str>, words: usize, domain: &'static str) -> Partition {
+const fn partition(
+    name: &'static str,
+    prefix: Option<&'static str>,
+    words: usize,
+    domain: &'static str,
+    signer_cas: SignerCas,
+) -> Partition {
     Partition {
         name,
         prefix,
         words,
         domain,
+        signer_cas,
     }
 }
 
@@ -213,6 +233,12 @@ impl ExpectedSigner {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Who issues its certificate.
+    #[must_use]
+    pub fn cas(&self) -> SignerCas {
+        self.region.partition.signer_cas
     }
 
     /// The region it signs for.

@@ -3,12 +3,15 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod blob;
+mod candidates;
 mod certificate;
+mod der;
 pub mod identity;
 pub mod limits;
 pub mod login;
 pub mod ocsp;
 mod pem;
+mod purpose;
 pub mod record;
 pub mod revocation;
 pub mod signer;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
-use x509_parser::time::ASN1Time;
+use x509_parser::asn1_rs::{Class, Tag};
+
+use super::der::{Der, DerError, bits};
 
 /// id-sha1 (RFC 8017 B.1).
 const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
@@ -128,7 +129,7 @@ impl<'a> Staple<'a> {
         if bytes.take(Class::Universal, Tag::Oid.0)? != OCSP_BASIC {
             return Err(Unreadable::NotBasic);
         }
-        let mut basic = Der(bytes.take(Class::Universal, Tag::OctetString.0)?)
+        let mut basic = Der::within(bytes.take(Class::Universal, Tag::OctetString.0)?)
             .only()?
             .sequence()?;
         bytes.end()?;
@@ -154,7 +155,7 @@ impl<'a> Staple<'a> {
         }
         let responder = data.responder_id()?;
         data.time()?;
-        let mut list = Der(data.take(Class::Universal, Tag::Sequence.0)?);
+        let mut list = Der::within(data.take(Class::Universal, Tag::Sequence.0)?);
         data.extensions(1)?;
         data.end()?;
         let mut statements = Vec::new();
@@ -172,111 +173,11 @@ impl<'a> Staple<'a> {
     }
 }
 
-/// The bytes of a BIT STRING that is whole bytes.
-fn bits(contents: &[u8]) -> Result<&[u8], Unreadable> {
-    contents.strip_prefix(&[0]).ok_or(Unreadable::Malformed)
-}
-
-/// DER, read from the front.
-struct Der<'a>(&'a [u8]);
-
+/// What of a response is not DER in general.
 impl<'a> Der<'a> {
-    /// One value and nothing behind it.
-    fn whole(der: &'a [u8]) -> Result<Self, Unreadable> {
-        Self(der).only()
-    }
-
-    /// This, if it is one value and nothing behind it.
-    fn only(self) -> Result<Self, Unreadable> {
-        let mut rest = Self(self.0);
-        rest.take_whole()?;
-        if rest.is_empty() {
-            Ok(self)
-        } else {
-            Err(Unreadable::TrailingBytes)
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn end(&self) -> Result<(), Unreadable> {
-        if self.is_empty() {
-            Ok(())
-        } else {
-            Err(Unreadable::TrailingBytes)
-        }
-    }
-
-    fn next_is(&self, class: Class, tag: u32) -> bool {
-        Any::from_der(self.0).is_ok_and(|(_, any)| any.class() == class && any.tag().0 == tag)
-    }
-
-    /// The contents of the next value, which must bear this tag.
-    fn take(&mut self, class: Class, tag: u32) -> Result<&'a [u8], Unreadable> {
-        self.take_formed(class, tag, class == Class::Universal && tag == Tag::Sequence.0)
-    }
-
-    /// As `take`; whether a value is made of others is not DER's to choose (X.690 8.1.2.5 and 10.2).
-    fn take_formed(&mut self, class: Class, tag: u32, constructed: bool) -> Result<&'a [u8], Unreadable> {
-        let (rest, any) = Any::from_der(self.0).map_err(|_| Unreadable::Malformed)?;
-        if any.class() != class || any.tag().0 != tag || any.header.constructed() != constructed {
-            return Err(Unreadable::Malformed);
-        }
-        self.0 = rest;
-        Ok(any.data)
-    }
-
-    /// The next value with its header.
-    fn take_whole(&mut self) -> Result<&'a [u8], Unreadable> {
-        let before = self.0;
-        let (rest, _) = Any::from_der(before).map_err(|_| Unreadable::Malformed)?;
-        self.0 = rest;
-        before.get(..before.len() - rest.len()).ok_or(Unreadable::Malformed)
-    }
-
-    /// The inside of a SEQUENCE that is all there is.
-    fn sequence(mut self) -> Result<Self, Unreadable> {
-        let inside = self.take(Class::Universal, Tag::Sequence.0)?;
-        self.end()?;
-        Ok(Self(inside))
-    }
-
-    /// The bytes of an INTEGER that is all there is.
-    fn integer(mut self) -> Result<&'a [u8], Unreadable> {
-        let inside = self.take(Class::Universal, Tag::Integer.0)?;
-        self.end()?;
-        Ok(inside)
-    }
-
-    /// The inside of `[tag] EXPLICIT`.
-    fn explicit(&mut self, tag: u32) -> Result<Self, Unreadable> {
-        self.take_formed(Class::ContextSpecific, tag, true).map(Self)
-    }
-
-    /// As `explicit`, where it is there.
-    fn optional_explicit(&mut self, tag: u32) -> Result<Option<Self>, Unreadable> {
-        if self.next_is(Class::ContextSpecific, tag) {
-            self.explicit(tag).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// A GeneralizedTime, in seconds since the epoch.
-    fn time(&mut self) -> Result<i64, Unreadable> {
-        if !self.next_is(Class::Universal, Tag::GeneralizedTime.0) {
-            return Err(Unreadable::Malformed);
-        }
-        let (rest, time) = ASN1Time::from_der(self.0).map_err(|_| Unreadable::Malformed)?;
-        self.0 = rest;
-        Ok(time.timestamp())
-    }
-
     fn responder_id(&mut self) -> Result<ResponderId<'a>, Unreadable> {
         if let Some(name) = self.optional_explicit(1)? {
-            return Ok(ResponderId::Name(name.only()?.0));
+            return Ok(ResponderId::Name(name.only()?.rest()));
         }
         let mut key = self.explicit(2)?;
         let hash = key.take(Class::Universal, Tag::OctetString.0)?;
@@ -285,7 +186,7 @@ impl<'a> Der<'a> {
     }
 
     fn statement(&mut self) -> Result<Statement<'a>, Unreadable> {
-        let mut single = Self(self.take(Class::Universal, Tag::Sequence.0)?);
+        let mut single = Self::within(self.take(Class::Universal, Tag::Sequence.0)?);
         let certificate = single.cert_id()?;
         let status = single.status()?;
         let this_update = single.time()?;
@@ -308,8 +209,8 @@ impl<'a> Der<'a> {
     }
 
     fn cert_id(&mut self) -> Result<CertId<'a>, Unreadable> {
-        let mut id = Self(self.take(Class::Universal, Tag::Sequence.0)?);
-        let mut algorithm = Self(id.take(Class::Universal, Tag::Sequence.0)?);
+        let mut id = Self::within(self.take(Class::Universal, Tag::Sequence.0)?);
+        let mut algorithm = Self::within(id.take(Class::Universal, Tag::Sequence.0)?);
         let hash = match algorithm.take(Class::Universal, Tag::Oid.0)? {
             SHA1 => Some(Hash::Sha1),
             SHA256 => Some(Hash::Sha256),
@@ -348,7 +249,7 @@ impl<'a> Der<'a> {
         };
         let mut list = extensions.sequence()?;
         while !list.is_empty() {
-            let mut extension = Self(list.take(Class::Universal, Tag::Sequence.0)?);
+            let mut extension = Self::within(list.take(Class::Universal, Tag::Sequence.0)?);
             extension.take(Class::Universal, Tag::Oid.0)?;
             if extension.next_is(Class::Universal, Tag::Boolean.0)
                 && extension.take(Class::Universal, Tag::Boolean.0)? != [0]
@@ -377,6 +278,15 @@ pub enum Unreadable {
     NotBasic,
     /// It has an unknown extension marked critical.
     CriticalExtension,
+}
+
+impl From<DerError> for Unreadable {
+    fn from(error: DerError) -> Self {
+        match error {
+            DerError::Malformed => Self::Malformed,
+            DerError::TrailingBytes => Self::TrailingBytes,
+        }
+    }
 }
 
 impl fmt::Display for Unreadable {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY;
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, VerifiedPath};
+use x509_parser::asn1_rs::Tag;
 
+use super::candidates;
 use super::certificate::Certificate;
-use super::identity::ExpectedSigner;
-use super::ocsp::Served;
-use super::revocation::NotRevoked;
+use super::identity::{ExpectedSigner, SignerCas};
+use super::ocsp::{Served, Staple, Unreadable};
+use super::purpose::Purpose;
+use super::revocation::{NotRevoked, Steps};
 use super::signer_chain::SignerChain;
 use super::signer_rejection::{RSA_LEAST_BITS, SignerRejection};
 use super::trust_anchor::TrustAnchors;
@@ -47,7 +50,8 @@ impl TrustedSigner {
         let search = PathSearch {
             leaf: &leaf,
             expected,
-            staples,
+            staples: staples.iter().map(Served::read).collect(),
+            steps: Steps::of_a_call(),
             anchors,
             now,
             proofs: RefCell::new(None),
@@ -76,14 +80,26 @@ impl TrustedSigner {
 
 /// What the signer's own certificate must be, whoever issued it.
 fn check_end_entity(leaf: &Certificate<'_>, expected: &ExpectedSigner) -> Result<(), SignerRejection> {
-    let names: Vec<&[u8]> = leaf.common_names().collect();
-    match names.as_slice() {
-        [name] if *name == expected.name().as_bytes() => {}
-        [name] => return Err(SignerRejection::other_name(name, expected)),
+    let names = leaf.typed_common_names().ok_or(SignerRejection::SubjectMalformed)?;
+    let (tag, name) = match names.as_slice() {
+        [name] => *name,
         several => return Err(SignerRejection::CommonNames(several.len())),
+    };
+    // RFC 5280 4.1.2.4: no other string type is for new certificates, and the same bytes may mean other characters in it.
+    if !matches!(tag, Tag::PrintableString | Tag::Utf8String) {
+        return Err(SignerRejection::CommonNameType(tag.to_string()));
     }
-    if !leaf.is_alternatively_named(expected.name()) {
+    if name != expected.name().as_bytes() {
+        return Err(SignerRejection::other_name(name, expected));
+    }
+    let public = expected.cas() == SignerCas::Public;
+    let may_lack_alternative_names = !public && leaf.has_no_alternative_names();
+    if !may_lack_alternative_names && !leaf.is_alternatively_named(expected.name()) {
         return Err(SignerRejection::AlternativeName);
+    }
+    // Where a purpose is there, path building and `PathSearch::check` judge it.
+    if public && leaf.has_no_purposes() {
+        return Err(SignerRejection::ExtendedKeyUsage(leaf.called()));
     }
     match leaf.rsa_bits() {
         None => return Err(SignerRejection::NotRsa),
@@ -100,7 +116,9 @@ fn check_end_entity(leaf: &Certificate<'_>, expected: &ExpectedSigner) -> Result
 struct PathSearch<'s> {
     leaf: &'s Certificate<'s>,
     expected: &'s ExpectedSigner,
-    staples: &'s [Served],
+    staples: Vec<Result<Staple<'s>, Unreadable>>,
+    /// What is left to find out who signed them.
+    steps: Steps,
     anchors: &'s TrustAnchors,
     now: u64,
     /// The proofs for the path that was accepted.
@@ -110,7 +128,7 @@ struct PathSearch<'s> {
 }
 
 impl PathSearch<'_> {
-    fn run(&self, der: &CertificateDer<'_>, chain: &SignerChain) -> Result<(), SignerRejection> {
+    fn run(&self, der: &CertificateDer<'static>, chain: &SignerChain) -> Result<(), SignerRejection> {
         let end_entity = EndEntityCert::try_from(der).map_err(SignerRejection::Path)?;
         let roots: Vec<TrustAnchor<'_>> = self
             .anchors
@@ -118,30 +136,27 @@ impl PathSearch<'_> {
             .iter()
             .filter_map(|root| webpki::anchor_from_trusted_cert(root).ok())
             .collect();
-        let attempt = |purpose: KeyUsage| {
-            end_entity
-                .verify_for_usage(
-                    ALL_VERIFICATION_ALGS,
-                    &roots,
-                    chain.certificates(),
-                    UnixTime::since_unix_epoch(Duration::from_secs(self.now)),
-                    purpose,
-                    None,
-                    Some(&|path| self.accept(path)),
-                )
-                .map(drop)
-        };
-        // The name says what the certificate is for. Its purpose is only not to be another's: a server's or a
-        // client's, as public CAs put both in and may come to drop either.
-        let result = attempt(KeyUsage::server_auth()).or_else(|server| {
-            attempt(KeyUsage::client_auth()).map_err(|client| match server {
-                webpki::Error::RequiredEkuNotFoundContext(_) => client,
-                other => other,
-            })
-        });
-        result.map_err(|error| match self.refused.take() {
+        let purpose = Purpose::of_signers(self.expected.cas());
+        let candidates = candidates::below_roots(der, chain.certificates(), &roots)?;
+        let result = end_entity.verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &roots,
+            &candidates,
+            UnixTime::since_unix_epoch(Duration::from_secs(self.now)),
+            purpose,
+            None,
+            Some(&|path| self.accept(path)),
+        );
+        result.map(drop).map_err(|error| match self.refused.take() {
             Some(refused) => refused,
-            None => SignerRejection::path(error, self.leaf, self.anchors, self.now),
+            None => {
+                let served: Vec<_> = chain
+                    .certificates()
+                    .iter()
+                    .filter_map(|der| Certificate::read(der))
+                    .collect();
+                SignerRejection::path(error, self.leaf, &served, purpose, self.anchors, self.now)
+            }
         })
     }
 
@@ -193,11 +208,17 @@ impl PathSearch<'_> {
                 return Err(SignerRejection::NameConstraint(issuer.called()));
             }
         }
-        let subjects = [self.leaf].into_iter().chain(&issuers);
+        let subjects: Vec<&Certificate<'_>> = [self.leaf].into_iter().chain(&issuers).collect();
+        if let Some((root, below)) = subjects.split_last()
+            && let Some(forbidding) = Purpose::of_signers(self.expected.cas()).forbidden_by(below, root)
+        {
+            return Err(SignerRejection::ExtendedKeyUsage(forbidding.called()));
+        }
         subjects
+            .into_iter()
             .zip(&issuers)
             .map(|(certificate, issuer)| {
-                NotRevoked::prove(certificate, issuer, self.staples, self.now).map_err(|problem| {
+                NotRevoked::prove(certificate, issuer, &self.staples, self.now, &self.steps).map_err(|problem| {
                     SignerRejection::Revocation {
                         certificate: certificate.called(),
                         problem,
