@@ -1,252 +1,14 @@
 //! The signed repositories: apt and dnf take from them what is as it was signed, and nothing else.
-//!
-//! The packages are stand-ins: of one file, without dependencies and scripts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use nix::unistd::geteuid;
-use tempfile::TempDir;
 
-use crate::tools::{command, files, lacks, read, repository, said, succeed, text};
+use crate::served::{Keys, PACKAGES, Served, TOOLS, dist};
+use crate::tools::{command, files, lacks, read, said, succeed, text};
 
-const TOOLS: &[&str] = &[
-    "apt-ftparchive",
-    "createrepo_c",
-    "dpkg-deb",
-    "gpg",
-    "gpgconf",
-    "rpmbuild",
-    "rpmsign",
-];
-const PACKAGES: &str = "apt-utils createrepo-c dpkg gpg gpgconf gpg-agent rpm";
 const BASE: &str = "https://packages.example.com/eic";
-
-/// Keys that are thrown away.
-struct Keys {
-    home: TempDir,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        Self { home }
-    }
-
-    /// Makes a key, and says its fingerprint.
-    fn make(&self, algorithm: &str, use_of: &str) -> String {
-        let gpg = || {
-            let mut gpg = command("gpg");
-            gpg.env("GNUPGHOME", self.home.path()).args(["--batch", "--quiet"]);
-            gpg
-        };
-        let name = format!("{algorithm} {use_of}");
-        succeed(gpg().args([
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            &name,
-            algorithm,
-            use_of,
-            "never",
-        ]));
-        let listed = text(gpg().args(["--with-colons", "--list-secret-keys", &format!("={name}")]));
-        let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:"));
-        fingerprint.unwrap().trim_matches(':').to_owned()
-    }
-
-    fn repo(&self, key: &str, dist: &Path, base: Option<&str>) -> Output {
-        let mut repo = command(&repository().join("packaging/repo").to_string_lossy());
-        repo.env("GNUPGHOME", self.home.path())
-            .env("SOURCE_DATE_EPOCH", "1700000000")
-            .env_remove("BASEURL");
-        if let Some(base) = base {
-            repo.env("BASEURL", base);
-        }
-        repo.arg(key).arg(dist).output().unwrap()
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        let _ = command("gpgconf")
-            .env("GNUPGHOME", self.home.path())
-            .args(["--kill", "all"])
-            .output();
-    }
-}
-
-/// A folder with stand-ins for what `make packages` makes.
-fn dist() -> TempDir {
-    let dist = tempfile::tempdir().unwrap();
-    let work = tempfile::tempdir().unwrap();
-    let tree = work.path().join("tree");
-    fs::create_dir_all(tree.join("DEBIAN")).unwrap();
-    for arch in ["amd64", "arm64"] {
-        let control = format!(
-            "Package: ec2-instance-connect\nVersion: 2.1.0-1\nArchitecture: {arch}\n\
-             Maintainer: nobody <nobody@localhost>\nDescription: stand-in\n"
-        );
-        fs::write(tree.join("DEBIAN/control"), control).unwrap();
-        let package = dist.path().join(format!("ec2-instance-connect_2.1.0-1_{arch}.deb"));
-        succeed(
-            command("dpkg-deb")
-                .args(["--root-owner-group", "--build"])
-                .arg(&tree)
-                .arg(package),
-        );
-    }
-    let spec = work.path().join("spec");
-    let text = "Name: ec2-instance-connect\nVersion: 2.1.0\nRelease: 1\nSummary: stand-in\nLicense: Apache-2.0\n\
-                %description\nstand-in\n%install\nmkdir -p %{buildroot}/opt\necho >%{buildroot}/opt/stand-in\n\
-                %files\n/opt/stand-in\n";
-    fs::write(&spec, text).unwrap();
-    for arch in ["x86_64", "aarch64"] {
-        succeed(
-            command("rpmbuild")
-                .args([
-                    "-bb",
-                    "--quiet",
-                    "--target",
-                    arch,
-                    "--define",
-                    "_binary_payload w9.gzdio",
-                    "--define",
-                ])
-                .arg(format!("_topdir {}", work.path().display()))
-                .arg(&spec),
-        );
-        let name = format!("ec2-instance-connect-2.1.0-1.{arch}.rpm");
-        fs::copy(work.path().join(format!("RPMS/{arch}/{name}")), dist.path().join(name)).unwrap();
-    }
-    dist
-}
-
-/// Repositories of the stand-ins; nothing where a tool lacks.
-struct Served {
-    keys: Keys,
-    key: String,
-    dist: TempDir,
-}
-
-impl Served {
-    fn new(what: &str, further: &[&str], packages: &str) -> Option<Self> {
-        if lacks(what, &[TOOLS, further].concat(), &format!("{PACKAGES} {packages}")) {
-            return None;
-        }
-        let keys = Keys::new();
-        let key = keys.make("rsa4096", "sign");
-        let dist = dist();
-        let made = keys.repo(&key, dist.path(), None);
-        assert!(made.status.success(), "{}", said(&made));
-        Some(Self { keys, key, dist })
-    }
-
-    fn path(&self, inside: &str) -> PathBuf {
-        self.dist.path().join("repo").join(inside)
-    }
-
-    /// Does something to a file, tries, and puts it back.
-    fn while_changed<T>(&self, inside: &str, change: impl Fn(Vec<u8>) -> Vec<u8>, attempt: impl Fn() -> T) -> T {
-        let path = self.path(inside);
-        let kept = fs::read(&path).unwrap();
-        let bytes = change(kept.clone());
-        assert_ne!(bytes, kept, "{inside}");
-        fs::write(&path, bytes).unwrap();
-        let done = attempt();
-        fs::write(&path, kept).unwrap();
-        done
-    }
-
-    /// Has apt look at the repository and download from it, as a system would that has the snippet and a key, with nothing of
-    /// this system's own.
-    fn apt(&self, key: &Path) -> Output {
-        let system = tempfile::tempdir().unwrap();
-        let at = |inside: &str| system.path().join(inside);
-        for folder in [
-            "etc/sources.list.d",
-            "etc/preferences.d",
-            "state/lists/partial",
-            "cache/archives/partial",
-        ] {
-            fs::create_dir_all(at(folder)).unwrap();
-        }
-        fs::write(at("status"), "").unwrap();
-        let snippet = read(self.path("ec2-instance-connect.sources"));
-        let keyring = "/etc/apt/keyrings/ec2-instance-connect.asc";
-        assert!(snippet.contains(keyring));
-        // From `file:` apt installs without downloading.
-        let snippet = snippet
-            .replace(keyring, key.to_str().unwrap())
-            .replace("URIs: file:", "URIs: copy:");
-        fs::write(at("etc/sources.list.d/ec2-instance-connect.sources"), snippet).unwrap();
-        let apt = |arguments: &[&str]| {
-            let mut apt = command("apt-get");
-            apt.current_dir(system.path()).env("LC_ALL", "C.UTF-8");
-            for (option, value) in [
-                ("Dir::Etc", at("etc")),
-                ("Dir::Etc::main", at("none")),
-                ("Dir::Etc::parts", at("none")),
-                ("Dir::State", at("state")),
-                ("Dir::State::status", at("status")),
-                ("Dir::Cache", at("cache")),
-            ] {
-                apt.arg("-o").arg(format!("{option}={}", value.display()));
-            }
-            for option in [
-                "APT::Architecture=amd64",
-                "APT::Architectures=amd64",
-                "APT::Sandbox::User=root",
-            ] {
-                apt.args(["-o", option]);
-            }
-            apt.args(["-o", "APT::Update::Error-Mode=any"])
-                .args(arguments)
-                .output()
-                .unwrap()
-        };
-        let updated = apt(&["update"]);
-        if !updated.status.success() {
-            return updated;
-        }
-        let got = apt(&["install", "--yes", "--download-only", "ec2-instance-connect"]);
-        let package = at("cache/archives/ec2-instance-connect_2.1.0-1_amd64.deb");
-        assert_eq!(got.status.success(), package.is_file(), "{}", said(&got));
-        got
-    }
-
-    /// Has dnf install from the repository into a new root, with the snippet as it is.
-    fn dnf(&self) -> Output {
-        let root = tempfile::tempdir().unwrap();
-        let at = |inside: &str| root.path().join(inside);
-        let repositories = at("repositories");
-        fs::create_dir(&repositories).unwrap();
-        fs::copy(
-            self.path("ec2-instance-connect.repo"),
-            repositories.join("ec2-instance-connect.repo"),
-        )
-        .unwrap();
-        fs::write(at("dnf.conf"), "[main]\n").unwrap();
-        let got = command("dnf")
-            .env("LC_ALL", "C.UTF-8")
-            .args(["--assumeyes", "--releasever=1", "--forcearch=x86_64", "--installroot"])
-            .arg(at("root"))
-            .arg(format!("--config={}", at("dnf.conf").display()))
-            .arg(format!("--setopt=reposdir={}", repositories.display()))
-            .arg(format!("--setopt=cachedir={}", at("cache").display()))
-            .args(["install", "ec2-instance-connect"])
-            .output()
-            .unwrap();
-        assert_eq!(
-            got.status.success(),
-            at("root/opt/stand-in").is_file(),
-            "{}",
-            said(&got)
-        );
-        got
-    }
-}
 
 /// Changes what nobody who only looks at the form would see.
 fn one_letter(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -427,9 +189,9 @@ fn what_a_system_gets_names_where_the_repositories_are_served_and_demands_signat
     if lacks("repository snippets", TOOLS, PACKAGES) {
         return;
     }
-    let (keys, dist) = (Keys::new(), dist());
+    let (keys, dist) = (Keys::new(), dist("2.1.0"));
     let key = keys.make("rsa4096", "sign");
-    let made = keys.repo(&key, dist.path(), Some(&format!("{BASE}/")));
+    let made = keys.repo(&key, dist.path(), Some(&format!("{BASE}/")), None);
     assert!(made.status.success(), "{}", said(&made));
     let snippet = |end: &str| read(dist.path().join(format!("repo/ec2-instance-connect.{end}")));
     let yum = snippet("repo");
@@ -470,7 +232,7 @@ fn a_key_that_old_systems_could_not_check_is_refused_and_what_was_there_stays() 
     if lacks("repository keys", TOOLS, PACKAGES) {
         return;
     }
-    let (keys, dist) = (Keys::new(), dist());
+    let (keys, dist) = (Keys::new(), dist("2.1.0"));
     let there = dist.path().join("repo/there");
     fs::create_dir(dist.path().join("repo")).unwrap();
     fs::write(&there, "").unwrap();
@@ -482,10 +244,10 @@ fn a_key_that_old_systems_could_not_check_is_refused_and_what_was_there_stays() 
         (good[24..].to_owned(), "is not the fingerprint"),
         ("0".repeat(40), "is not the fingerprint"),
     ] {
-        refused(&keys.repo(&key, dist.path(), None), why);
+        refused(&keys.repo(&key, dist.path(), None, None), why);
     }
     fs::remove_file(dist.path().join("ec2-instance-connect-2.1.0-1.x86_64.rpm")).unwrap();
     fs::remove_file(dist.path().join("ec2-instance-connect-2.1.0-1.aarch64.rpm")).unwrap();
-    refused(&keys.repo(&good, dist.path(), None), "no .rpm in");
+    refused(&keys.repo(&good, dist.path(), None, None), "no .rpm in");
     assert!(there.is_file() && !dist.path().join("repo.new").exists());
 }
