@@ -12,21 +12,23 @@ use crate::tools::{read, repository, succeed, text};
 struct Written {
     list: String,
     licences: String,
+    expression: String,
 }
 
 fn written() -> Written {
     let folder = tempfile::tempdir().unwrap();
-    let (list, licences) = (folder.path().join("list"), folder.path().join("licences"));
+    let [list, licences, expression] = ["list", "licences", "expression"].map(|name| folder.path().join(name));
     succeed(
         Command::new(env!("CARGO_BIN_EXE_sbom"))
             .env("SOURCE_DATE_EPOCH", "1700000000")
             // It must not matter from where it is called.
             .current_dir(folder.path())
-            .args([&list, &licences]),
+            .args([&list, &licences, &expression]),
     );
     Written {
         list: read(list),
         licences: read(licences),
+        expression: read(expression),
     }
 }
 
@@ -165,5 +167,9 @@ fn each_licence_is_one_that_the_project_takes_and_its_text_is_there() {
                 .all(|licence| deny.contains(&format!("\"{licence}\"")))
         });
         assert!(taken, "{name}: {expression}");
+        for licence in expression.split(" AND ").flat_map(|part| part.split(" OR ")) {
+            let licence = licence.trim_matches(['(', ')']);
+            assert!(written.expression.contains(licence), "{name}: {expression}");
+        }
     }
 }

@@ -20,8 +20,8 @@ const PROGRAMS: [&str; 2] = [
 const PACKAGES: [(&str, &str); 4] = [
     ("ec2-instance-connect_", "_amd64.deb"),
     ("ec2-instance-connect_", "_arm64.deb"),
-    ("ec2-instance-connect-", ".x86_64.rpm"),
-    ("ec2-instance-connect-", ".aarch64.rpm"),
+    ("ec2-instance-connect-2", ".x86_64.rpm"),
+    ("ec2-instance-connect-2", ".aarch64.rpm"),
 ];
 
 fn run(command: &mut Command) -> Output {
@@ -65,6 +65,15 @@ fn unpacked(package: &Path) -> TempDir {
     };
     assert!(unpacked.status.success(), "{}", said(&unpacked));
     folder
+}
+
+/// Every package with this extension.
+fn all(extension: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(dist()).expect("it can be read");
+    let files = files.map(|entry| entry.expect("it can be read").path());
+    files
+        .filter(|path| path.extension().is_some_and(|its| its == extension))
+        .collect()
 }
 
 fn check_program(program: &Path) -> Output {
@@ -121,36 +130,147 @@ fn the_rpms_are_such_as_rpm_4_11_reads() {
     }
 }
 
+/// The packages of debug symbols, in the order of [`PACKAGES`].
+const SYMBOLS: [(&str, &str); 4] = [
+    ("ec2-instance-connect-dbgsym_", "_amd64.deb"),
+    ("ec2-instance-connect-dbgsym_", "_arm64.deb"),
+    ("ec2-instance-connect-debuginfo-", ".x86_64.rpm"),
+    ("ec2-instance-connect-debuginfo-", ".aarch64.rpm"),
+];
+
+fn output(tool: &str, arguments: &[&str], file: &Path) -> String {
+    let output = run(Command::new(tool).args(arguments).arg(file));
+    assert!(output.status.success(), "{tool}: {}", said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
-fn lintian_finds_no_error() {
-    if !has("lintian", "lintian", "lintian") {
-        return;
-    }
-    for (start, end) in &PACKAGES[..2] {
-        let judged = run(Command::new("lintian")
-            .args(["--fail-on", "error"])
-            .arg(package(start, end)));
-        println!("{}", said(&judged));
-        assert!(judged.status.success(), "{}", said(&judged));
+fn the_programs_are_stripped_and_their_symbols_lead_to_lines_of_the_sources() {
+    for ((start, end), (symbols_start, symbols_end)) in PACKAGES.into_iter().zip(SYMBOLS) {
+        let programs = unpacked(&package(start, end));
+        let symbols = unpacked(&package(symbols_start, symbols_end));
+        for (program, function, file) in [
+            (PROGRAMS[0], "ec2_instance_connect::authorize", "agent/src/authorize.rs"),
+            (
+                PROGRAMS[1],
+                "ec2_instance_connect::admin::administer",
+                "agent/src/admin/mod.rs",
+            ),
+        ] {
+            let program = programs.path().join(program);
+            let sections = output("readelf", &["--sections", "--wide"], &program);
+            assert!(
+                !sections.contains(" .symtab ") && !sections.contains(" .debug_info "),
+                "{sections}"
+            );
+            let notes = output("readelf", &["--notes"], &program);
+            let id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: "));
+            let (first, rest) = id.expect("it has a build-id").split_at(2);
+            let found = symbols
+                .path()
+                .join(format!("usr/lib/debug/.build-id/{first}/{rest}.debug"));
+            assert!(output("readelf", &["--notes"], &found).contains(&format!("Build ID: {first}{rest}")));
+
+            let names = output("nm", &["--demangle", "--defined-only"], &found);
+            let named = |line: &&str| {
+                line.split_once(' ')
+                    .is_some_and(|(_, name)| name[2..].starts_with(function))
+            };
+            let line = names
+                .lines()
+                .find(named)
+                .unwrap_or_else(|| panic!("no {function} in {names}"));
+            let address = line.split(' ').next().unwrap_or_default();
+            let place = run(Command::new("addr2line").arg("-e").arg(&found).arg(address));
+            assert!(
+                said(&place).contains(&format!("{file}:")),
+                "{end}: {line}: {}",
+                said(&place)
+            );
+        }
     }
 }
 
 #[test]
-fn rpmlint_finds_no_error() {
+fn the_debug_symbols_name_no_directory_of_the_machine_that_built_them() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+    let home = std::env::var("HOME").unwrap_or_default();
+    for (start, end) in SYMBOLS {
+        let folder = unpacked(&package(start, end));
+        let find = format!(
+            "! grep -raF -e '{}/' -e '{home}/.cargo' {}/usr/lib/debug",
+            here.display(),
+            folder.path().display()
+        );
+        let found = run(Command::new("sh").args(["-c", &find]));
+        assert!(found.status.success(), "{end}");
+    }
+}
+
+#[test]
+fn the_rpm_s_licence_covers_every_crate_that_is_linked() {
+    let list = fs::read_to_string(package("ec2-instance-connect-", ".cdx.json")).expect("it can be read");
+    let list: serde_json::Value = serde_json::from_str(&list).expect("it is JSON");
+    for (start, end) in &PACKAGES[2..] {
+        let licence = output(
+            "rpm",
+            &["-qp", "--nosignature", "--qf", "%{LICENSE}"],
+            &package(start, end),
+        );
+        let parts: Vec<&str> = licence
+            .split(" AND ")
+            .map(|part| part.trim_matches(['(', ')']))
+            .collect();
+        for one in list["components"].as_array().expect("a list") {
+            let expression = one["licenses"][0]["expression"].as_str().expect("a text");
+            for part in expression.split(" AND ") {
+                let mut choices: Vec<&str> = part.trim_matches(['(', ')']).split(" OR ").collect();
+                choices.sort_unstable();
+                assert!(
+                    parts.contains(&choices.join(" OR ").as_str()),
+                    "{expression} in {licence}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_debian_copyright_names_files_that_are_there() {
+    let folder = unpacked(&package(PACKAGES[0].0, PACKAGES[0].1));
+    let copyright = folder.path().join("usr/share/doc/ec2-instance-connect/copyright");
+    let text = fs::read_to_string(copyright).expect("it is there");
+    let named: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| word.starts_with("/usr/share/doc/"))
+        .collect();
+    assert!(!named.is_empty(), "{text}");
+    for path in named {
+        let path = path.trim_end_matches(['.', ',']);
+        assert!(folder.path().join(&path[1..]).is_file(), "{path}");
+    }
+}
+
+#[test]
+fn lintian_finds_nothing() {
+    if !has("lintian", "lintian", "lintian") {
+        return;
+    }
+    let judged = run(Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning"])
+        .args(all("deb")));
+    assert!(judged.status.success(), "{}", said(&judged));
+}
+
+#[test]
+fn rpmlint_finds_nothing() {
     if !has("rpmlint", "rpmlint", "rpmlint") {
         return;
     }
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/rpm/rpmlint.toml");
-    let rpms = fs::read_dir(dist())
-        .expect("it can be read")
-        .map(|entry| entry.expect("it can be read").path());
-    let rpms: Vec<PathBuf> = rpms
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rpm"))
-        .collect();
-    let judged = run(Command::new("rpmlint").arg("--config").arg(settings).args(&rpms));
-    println!("{}", said(&judged));
+    let judged = run(Command::new("rpmlint").arg("--config").arg(settings).args(all("rpm")));
     assert!(
-        judged.status.success() && said(&judged).contains(" 0 errors"),
+        judged.status.success() && said(&judged).contains(" 0 errors, 0 warnings"),
         "{}",
         said(&judged)
     );

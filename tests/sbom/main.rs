@@ -1,11 +1,12 @@
 //! Writes what of others is linked into the programs: a list for machines (CycloneDX 1.5, JSON) and the licences for people.
 //!
-//! `sbom LIST LICENCES`. The same sources give the same bytes; `SOURCE_DATE_EPOCH` gives the list its date. cargo resolves the
+//! `sbom LIST LICENCES EXPRESSION`, the last for one line: the SPDX expression that covers everything. The same sources give the same bytes; `SOURCE_DATE_EPOCH` gives the list its date. cargo resolves the
 //! features for the programs alone: what reads `cargo metadata` for this, as the usual tools do, lists crates too that only
 //! the tests link.
 
 mod crates;
 mod cyclonedx;
+mod expression;
 mod licences;
 
 use std::env;
@@ -16,11 +17,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [list, texts] = arguments.as_slice() else {
-        eprintln!("usage: sbom LIST LICENCES");
+    let [list, texts, expression] = arguments.as_slice() else {
+        eprintln!("usage: sbom LIST LICENCES EXPRESSION");
         return ExitCode::from(2);
     };
-    match write(list, texts) {
+    match write(list, texts, expression) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sbom: {error}");
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(list: &PathBuf, texts: &PathBuf) -> Result<(), Box<dyn Error>> {
+fn write(list: &PathBuf, texts: &PathBuf, expression: &PathBuf) -> Result<(), Box<dyn Error>> {
     let linked = crates::linked()?;
     let date = env::var("SOURCE_DATE_EPOCH")
         .ok()
@@ -37,5 +38,6 @@ fn write(list: &PathBuf, texts: &PathBuf) -> Result<(), Box<dyn Error>> {
         .transpose()?;
     fs::write(list, cyclonedx::document(&linked, date)?)?;
     fs::write(texts, licences::document(&linked)?)?;
+    fs::write(expression, expression::of(&linked) + "\n")?;
     Ok(())
 }
