@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use emulator::{Emulator, Options};
+use emulator::{Emulator, Fault, Options};
 use nix::sched::{CloneFlags, setns};
 
 use crate::machine::{Machine, Open, Ran};
@@ -85,6 +85,7 @@ others="$others -o -path etc/ssh/ssh_host_* -o -path etc/cloud -o -path etc/host
 others="$others -o -name .pwd.lock -o -name .updated -o -name __pycache__"
 find etc opt usr var/lib home -xdev '(' $others ')' -prune -o \
     ! '(' -type d ! -path *ec2-instance-connect* ! -path */ssh*.d ! -path etc/ssh ')' -printf '%p\t%y %m %U:%G %l\n'
+find run -maxdepth 1 -name *ec2-instance-connect* -printf '%p\t%y %m %U:%G %l\n'
 find etc -xdev '(' $others ')' -prune -o -type f -exec sha256sum {} + | sed 's/^\([^ ]*\)  \(.*\)/\2#content\t\1/'
 "#;
 
@@ -239,6 +240,14 @@ impl Cell {
         let key = std::fs::read_to_string(made().join("layer/keys/pushed.pub")).expect("prepare made it");
         self.emulator.push("ann", key.trim_end());
         self.machine.logs_in("ann", "pushed")
+    }
+
+    /// Runs a script that must succeed, while IMDS answers nobody.
+    pub(crate) fn while_imds_hangs(&self, script: &str) -> String {
+        self.emulator.fault("/", Fault::Hang);
+        let said = self.machine.must(script);
+        self.emulator.clear_faults();
+        said
     }
 
     /// Whom sshd asks.

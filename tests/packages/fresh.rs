@@ -25,6 +25,9 @@ fn check(name: &str, system: System) {
     assert_eq!(cell.machine.must(sshd), before, "sshd's files are as they were");
     cell.step("install our previous version", &system.install(PREVIOUS), OURS);
     cell.step("upgrade", &system.upgrade(), OURS);
+    cell.step("go back to our previous version", &system.downgrade(PREVIOUS), OURS);
+    assert!(cell.version().contains("2.0.9"), "{}", cell.version());
+    cell.step("upgrade again", &system.upgrade(), OURS);
     if system.is_deb() {
         cell.step("purge", &system.purge(), NOBODY);
         assert_eq!(cell.left(), Vec::<String>::new());
@@ -68,4 +71,28 @@ fn where_opt_is_a_link() {
     cell.step("install", &Rpm.install(""), OURS);
     cell.machine.must("test -x /opt/aws/bin/eic_run_authorized_keys");
     cell.step("remove", &Rpm.remove(), NOBODY);
+}
+
+/// Whoever runs as the command's user could otherwise write into what sshd reads, and have a key of his own accepted.
+#[test]
+fn a_process_of_the_same_user_cannot_open_the_running_program_s_stdout() {
+    let name = "a_process_of_the_same_user_cannot_open_the_running_program_s_stdout";
+    if !ready(name) {
+        return;
+    }
+    for system in [Deb(Bookworm), Rpm] {
+        let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
+        cell.step("install", &system.install(""), OURS);
+        let opened = cell.while_imds_hangs(&format!(
+            "setpriv --reuid ec2-instance-connect --regid ec2-instance-connect --clear-groups sh -c '\
+             for program in \"sleep 1\" \"{} ann\"; do\n\
+                 $program >/dev/null &\n\
+                 sleep 0.3\n\
+                 cat /proc/$!/comm\n\
+                 if (: >/proc/$!/fd/1) 2>/dev/null; then echo opened; else echo refused; fi\n\
+             done'",
+            system.historical()
+        ));
+        assert_eq!(opened, "sleep\nopened\neic_run_authori\nrefused\n");
+    }
 }

@@ -66,7 +66,7 @@ fn by_rpm_with_root() {
 
 #[test]
 fn by_dpkg_with_root() {
-    let package = "/srv/ours/apt/pool/main/e/ec2-instance-connect/*_2.1*_amd64.deb";
+    let package = "/srv/ours/apt/pool/main/e/ec2-instance-connect/ec2-instance-connect_2.1*_amd64.deb";
     let install = from_outside(&format!("dpkg --root=/image --install {package}"));
     check("by_dpkg_with_root", Deb(Bookworm), &install);
 }

@@ -1,6 +1,7 @@
 //! The packages in real systems: installed from signed repositories in booted containers, beside and instead of AWS's.
 //! `make test-packages` runs it on what `make packages` made.
 
+mod accounts;
 #[path = "../support/blocks.rs"]
 #[allow(dead_code, reason = "the documentation's own tests use more of it")]
 mod blocks;

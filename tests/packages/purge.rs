@@ -3,7 +3,7 @@
 use crate::cell::{Cell, NOBODY, Now, OURS, Pair};
 use crate::made::{PREVIOUS, ready};
 use crate::releases::Release::Bookworm;
-use crate::system::System::{self, Deb, Rpm};
+use crate::system::System::{self, Deb, OldRpm, Rpm};
 
 const SYSTEM: System = Deb(Bookworm);
 
@@ -15,7 +15,7 @@ fn what_was_unpacked_and_never_configured_is_unhooked_too() {
     }
     let mut cell = Cell::boot(name, SYSTEM, "", NOBODY);
     cell.step("install our previous version", &SYSTEM.install(PREVIOUS), OURS);
-    let unpack = "dpkg --unpack /srv/ours/apt/pool/main/e/ec2-instance-connect/*_2.1*_amd64.deb";
+    let unpack = "dpkg --unpack /srv/ours/apt/pool/main/e/ec2-instance-connect/ec2-instance-connect_2.1*_amd64.deb";
     cell.step("unpack this one, and no more", unpack, OURS);
     cell.step("remove", "dpkg --remove ec2-instance-connect", NOBODY);
     cell.machine.must("sshd -t; systemctl restart ssh");
@@ -127,4 +127,54 @@ fn program_stays_while_the_running_sshd_of_the_rpm_family_names_it() {
     cell.step("install", &Rpm.install(""), by_link);
     cell.step("remove", &Rpm.remove(), by_link);
     assert!(cell.has_user());
+}
+
+/// Anybody can start a set-user-id program under the name of an sshd that names this one.
+#[test]
+fn a_program_that_calls_itself_sshd_keeps_nothing() {
+    let name = "a_program_that_calls_itself_sshd_keeps_nothing";
+    if !ready(name) {
+        return;
+    }
+    for system in [SYSTEM, Rpm] {
+        let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
+        cell.step("install", &system.install(""), OURS);
+        cell.machine.must(
+            "mkfifo -m 666 /tmp/wait; (sleep 600 >/tmp/wait &) 2>/dev/null\n\
+             setpriv --reuid ann --regid ann --clear-groups bash -c 'exec -a \"sshd: /usr/sbin/sshd -D -o \
+             AuthorizedKeysCommand=/usr/libexec/ec2-instance-connect/eic_run_authorized_keys -o \
+             AuthorizedKeysCommandUser=ec2-instance-connect [listener]\" su root -c true </tmp/wait >/dev/null 2>&1 &'",
+        );
+        let seen = "for i in 1 2 3 4 5 6 7 8 9 10; do grep -l libexec/ec2-instance-connect /proc/$(pgrep -u root -x su)/cmdline && exit; \
+                    sleep 0.2; done; exit 1";
+        cell.machine.must(seen);
+        cell.step("remove", &system.remove(), NOBODY);
+        cell.machine.must(seen);
+        if system.is_deb() {
+            cell.step("purge", &system.purge(), NOBODY);
+            assert!(!cell.has_user());
+        }
+        cell.machine.must("test ! -e /usr/libexec/ec2-instance-connect");
+    }
+}
+
+#[test]
+fn a_removal_without_the_package_s_own_script_unhooks_too() {
+    let name = "a_removal_without_the_package_s_own_script_unhooks_too";
+    if !ready(name) {
+        return;
+    }
+    for system in [Rpm, OldRpm] {
+        let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
+        cell.step("install", &system.install(""), OURS);
+        cell.step("remove", "rpm --erase --nopreun ec2-instance-connect", NOBODY);
+        cell.machine
+            .must(&format!("sshd -t; systemctl restart {}", system.unit()));
+        assert!(cell.machine.logs_in("ann", "own"));
+        assert!(
+            !cell.left().iter().any(|path| path.contains("/var/lib")),
+            "{:?}",
+            cell.left()
+        );
+    }
 }

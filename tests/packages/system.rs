@@ -104,10 +104,19 @@ impl System {
         }
     }
 
-    /// Goes back to AWS's package, which has that version.
+    /// Goes back to that version, as the documentation has it.
     pub(crate) fn downgrade(self, version: &str) -> String {
         if self.is_deb() {
             apt(&format!("install --allow-downgrades ec2-instance-connect={version}"))
+        } else {
+            dnf(&format!("downgrade ec2-instance-connect-{version}"))
+        }
+    }
+
+    /// Goes back to AWS's package, which has that version.
+    pub(crate) fn to_aws(self, version: &str) -> String {
+        if self.is_deb() {
+            self.downgrade(version)
         } else {
             dnf("--disablerepo=ec2-instance-connect downgrade ec2-instance-connect")
         }

@@ -97,7 +97,7 @@ fn check(name: &str, shape: &Shape) {
         assert_eq!(strangers(&cell), Vec::<String>::new(), "nothing of AWS's is left");
     }
     cell.step("reinstall", &system.reinstall(), shape.ours);
-    cell.step("roll back to AWS's", &system.downgrade(lower), AWS);
+    cell.step("roll back to AWS's", &system.to_aws(lower), AWS);
     assert_eq!(
         (besides(&cell), configuration(&cell)),
         of_aws,
@@ -154,6 +154,7 @@ fn to_ours_only(shape: &Shape) -> String {
 fn strangers(cell: &Cell) -> Vec<String> {
     let laid = [
         "/var/lib/ec2-instance-connect/hooked",
+        "/var/lib/ec2-instance-connect/made",
         "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf",
         "/etc/ssh/sshd_config (changed)",
         "user",
