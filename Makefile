@@ -6,12 +6,13 @@ PREFIX ?= /usr
 DESTDIR ?=
 # Where the program is installed; sshd requires it, and every directory above it, to be owned by root and writable by nobody else.
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
+DOCDIR ?= $(PREFIX)/share/doc/ec2-instance-connect
 # Where the built programs are.
 BUILT ?= $(TARGET)/release
-# Where zsh looks, by distribution; Debian's folder is vendor-completions.
-ZSH_COMPLETIONS ?= site-functions
+# Where zsh looks; for what a distribution installs, Debian has a directory of its own.
+ZSH_COMPLETIONS ?= $(if $(and $(wildcard /etc/debian_version),$(filter /usr,$(PREFIX))),vendor-completions,site-functions)
 
-.PHONY: help demo test test-packages e2e lint build bench mutate deny emulator install install-built packages reproduce repo clean
+.PHONY: help demo test test-packages e2e lint build bench mutate deny emulator completions install install-built uninstall packages reproduce repo clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -28,7 +29,8 @@ test: ## Every test that can run here, with one summary of what passed and what 
 	@CARGO='$(CARGO)' tests/run
 
 test-packages: ## Install, upgrade, roll back and remove what is in dist/, and log in each time (root; make packages first)
-	@echo 'This takes about fifteen minutes on 2 cores. As root on Debian, it installs the packages that packaging/tools lists.'
+	@echo 'This takes about fifteen minutes on 2 cores, and 3 GB in $(TARGET). As root on Debian, it first installs the packages'
+	@echo 'that packaging/tools lists, and names them.'
 	@packaging/tools
 	@CARGO='$(CARGO)' tests/run --package ec2-instance-connect-tests --features packages --test artifacts --test packages
 
@@ -40,7 +42,7 @@ lint: ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
-build: ## The program as it ships: target/release/eic_run_authorized_keys
+build: ## The programs, optimised, in target/release: then `sudo make install`
 	$(CARGO) build --release --locked --package ec2-instance-connect
 
 bench: build ## What a call costs, beside curl, in one run
@@ -57,35 +59,67 @@ deny: ## Licences, bans and sources of every dependency (cargo install --locked 
 emulator: ## A fake IMDS and service to try things with by hand
 	@$(CARGO) run --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
-install: build ## The programs into DESTDIR, under PREFIX
-	@$(MAKE) --no-print-directory install-built
+completions: ## The shell completions in packaging/completions anew, where the programs' options have changed
+	$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin completions -- packaging/completions
 
-# What `build` built, or BUILT holds; the packages are made of it too.
+install: ## Install what `make build` built, into DESTDIR under PREFIX (as root; needs no cargo)
+	@for program in eic_run_authorized_keys ec2-instance-connect; do \
+	    if [ ! -x '$(BUILT)'/$$program ]; then \
+	        echo "$(BUILT)/$$program is not there: run \`make build\` first, as the user who has cargo, or give BUILT=DIRECTORY" >&2; \
+	        exit 1; \
+	    fi; \
+	    if [ "$$(find agent/src -newer '$(BUILT)'/$$program)" ]; then \
+	        echo "$(BUILT)/$$program is older than its sources: run \`make build\` first, as the user who has cargo" >&2; \
+	        exit 1; \
+	    fi; \
+	done
+	@$(MAKE) --no-print-directory install-built
+	@if [ -z '$(DESTDIR)' ]; then \
+	    echo 'Installed. What is left to do, as root:'; \
+	    echo '  systemd-sysusers ec2-instance-connect.conf'; \
+	    echo '      makes the system user; without systemd:'; \
+	    echo '      useradd --system --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin ec2-instance-connect'; \
+	    echo '  $(PREFIX)/sbin/ec2-instance-connect enable'; \
+	    echo '      configures sshd to use it'; \
+	fi
+
+# The same without a look at its age: what the packages are made with. BUILT holds the two programs, and THIRD-PARTY where there is one.
 install-built:
-	install -D -m 0755 '$(BUILT)/eic_run_authorized_keys' '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
+	install -D -m 0711 '$(BUILT)/eic_run_authorized_keys' '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
 	install -D -m 0755 '$(BUILT)/ec2-instance-connect' '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/man/man8' packaging/man/*.8
 	install -D -m 0644 systemd/ec2-instance-connect.sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/ec2-instance-connect.conf'
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' README.md SECURITY.md
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/docs' docs/*.md
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/sshd' packaging/sshd/*.conf
-	install -D -m 0755 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect/examples' packaging/examples/*
-# Made for packages beside the programs.
-ifneq ($(shell test -d '$(BUILT)/completions' && echo there),)
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/ec2-instance-connect' '$(BUILT)/THIRD-PARTY'
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(BUILT)'/completions/bash/*
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)' '$(BUILT)'/completions/zsh/*
-	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(BUILT)'/completions/fish/*
-endif
+	install -D -m 0644 -t '$(DESTDIR)$(DOCDIR)' README.md SECURITY.md
+	install -D -m 0644 -t '$(DESTDIR)$(DOCDIR)/docs' docs/*.md
+	install -D -m 0644 -t '$(DESTDIR)$(DOCDIR)/sshd' packaging/sshd/*.conf
+	install -D -m 0755 -t '$(DESTDIR)$(DOCDIR)/examples' packaging/examples/*
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' packaging/completions/bash/*
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)' packaging/completions/zsh/*
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' packaging/completions/fish/*
+	if [ -e '$(BUILT)/THIRD-PARTY' ]; then install -m 0644 -t '$(DESTDIR)$(DOCDIR)' '$(BUILT)/THIRD-PARTY'; fi
 
-reproduce: ## Build the packages again elsewhere, and see that no byte of dist/ differs
+uninstall: ## Disable it, and remove what `make install` installed (as root)
+	@if [ -z '$(DESTDIR)' ] && [ -x '$(PREFIX)/sbin/ec2-instance-connect' ]; then '$(PREFIX)/sbin/ec2-instance-connect' disable --package; fi
+	@if [ -z '$(DESTDIR)' ] && grep -rs '$(LIBEXECDIR)/eic_run_authorized_keys' /etc/ssh /etc/systemd/system; then \
+	    echo 'sshd is still configured to run the program, as above: remove these lines first' >&2; exit 1; \
+	fi
+	rm -f '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys' '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
+	rm -f $(patsubst packaging/man/%,'$(DESTDIR)$(PREFIX)/share/man/man8/%',$(wildcard packaging/man/*.8))
+	rm -f '$(DESTDIR)$(PREFIX)/lib/sysusers.d/ec2-instance-connect.conf'
+	rm -rf '$(DESTDIR)$(DOCDIR)'
+	rm -f $(patsubst packaging/completions/bash/%,'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%',$(wildcard packaging/completions/bash/*))
+	rm -f $(patsubst packaging/completions/zsh/%,'$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_COMPLETIONS)/%',$(wildcard packaging/completions/zsh/*))
+	rm -f $(patsubst packaging/completions/fish/%,'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%',$(wildcard packaging/completions/fish/*))
+	if [ -d '$(DESTDIR)$(LIBEXECDIR)' ]; then rmdir '$(DESTDIR)$(LIBEXECDIR)'; fi
+
+reproduce: ## Build the packages again elsewhere, from nothing, and see that no byte of dist/ differs (as long as the first time)
 	@packaging/reproduce dist
 
-repo: ## Signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=where it will be served
+repo: ## Signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=where it will be served, EARLIER=the repositories now served
 	@packaging/tools
-	@packaging/repo '$(KEY)' dist
+	@packaging/repo '$(KEY)' dist $(if $(EARLIER),'$(EARLIER)')
 
-packages: ## .deb and .rpm for x86_64 and arm64, their SBOM and checksums, in dist/ (Debian 12)
+packages: ## .deb and .rpm for x86_64 and arm64, debug symbols, SBOM and checksums, in dist/ (Debian 12; 15 minutes at first)
 	@packaging/build dist
 
 clean:

@@ -2,6 +2,7 @@
 
 mod clients;
 mod completions;
+mod install;
 mod man;
 mod publication;
 mod repository;

@@ -1,11 +1,11 @@
-//! Writes what bash, zsh and fish complete of both programs' command lines, for the packages to install.
+//! Writes what bash, zsh and fish complete of both programs' command lines: `packaging/completions`, by `make completions`.
 //!
 //! `completions DIR` makes `DIR/{bash,zsh,fish}`, each file under the name that its shell looks for.
 
 use std::env;
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(folder: &std::path::Path) -> io::Result<()> {
+fn write(folder: &Path) -> io::Result<()> {
     for command in [Options::command(), admin::Options::command()] {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let folder = folder.join(shell.to_string());
@@ -48,5 +48,28 @@ fn file_name(shell: Shell, command: &Command) -> String {
     match shell {
         Shell::Bash => command.get_name().to_owned(),
         other => other.file_name(command.get_name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_the_programs_options_are_now() {
+        let written = tempfile::tempdir().unwrap();
+        write(written.path()).unwrap();
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/completions");
+        for shell in fs::read_dir(written.path()).unwrap() {
+            for file in fs::read_dir(shell.unwrap().path()).unwrap() {
+                let file = file.unwrap().path();
+                let kept = kept.join(file.strip_prefix(written.path()).unwrap());
+                assert!(
+                    fs::read(&kept).ok() == fs::read(&file).ok(),
+                    "{} is old: `make completions`",
+                    kept.display()
+                );
+            }
+        }
     }
 }
