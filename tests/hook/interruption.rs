@@ -5,13 +5,14 @@ use crate::releases::Release::Bookworm;
 use crate::steps::run;
 use crate::surroundings::ready;
 
-/// Kills the program after each of many delays, spread over the time that it takes, while two others do the same work.
+/// Kills the program after each of many delays, spread over the time that it takes, while two others do the same work. A
+/// package's removal that is repeated must not take what the killed one did for an administrator's doing.
 const KILL: &str = r#"
-for verb in enable disable; do
+for verb in enable disable 'disable --package'; do
     at=0
     while [ $at -lt 60 ]; do
         ec2-instance-connect enable --no-reload >/dev/null
-        [ $verb = enable ] && ec2-instance-connect disable --no-reload >/dev/null
+        [ "$verb" = enable ] && ec2-instance-connect disable --no-reload >/dev/null
         ec2-instance-connect $verb --no-reload >/dev/null &
         sleep 0.$(printf %03d $((at * 4)))
         kill -9 $! 2>/dev/null
@@ -23,6 +24,10 @@ for verb in enable disable; do
                 *.conf) echo "$file is read by sshd or systemd"; exit 1 ;;
             esac
         done
+        if [ "$verb" = 'disable --package' ]; then
+            ec2-instance-connect disable --package --no-reload >/dev/null
+            [ ! -e /etc/ec2-instance-connect ] || { echo "taken for an administrator's after $at of $verb"; exit 1; }
+        fi
         at=$((at + 1))
     done
 done

@@ -93,22 +93,26 @@ pub(super) fn disable(
         return Ok(with_edited(Some(Verdict::WouldTakeOut(paths)), edited, after.as_ref()));
     }
     let read = now.map(|now| now.config.files).unwrap_or_default();
-    let undo = change::make(disk, &changes, &read)?;
-    change::tidy(disk, &changes);
     let (was_disabled, hooked) = (Marker::Disabled.is_set(disk), Marker::Hooked.paths(disk));
+    let remember_as_before = || {
+        if !hooked.is_empty() {
+            let _ = Marker::Hooked.list(disk, &hooked);
+        }
+        if !was_disabled {
+            Marker::Disabled.clear(disk);
+        }
+    };
+    // First: interrupted after the files are gone, it would look as if an administrator had deleted them.
     remembered(disk, options, false)?;
+    let undo = change::make(disk, &changes, &read).inspect_err(|_| remember_as_before())?;
+    change::tidy(disk, &changes);
     if let Some(after) = &after {
         notes.extend(Some(after).filter(|_| options.package).and_then(left_to_aws));
         match change::take_effect(after, sshd.as_ref(), scratch, options, change::is_of_a_unit(&changes)) {
             Ok(more) => notes.extend(more),
             Err(down) => {
                 undo.now(disk);
-                if !hooked.is_empty() {
-                    let _ = Marker::Hooked.list(disk, &hooked);
-                }
-                if !was_disabled {
-                    Marker::Disabled.clear(disk);
-                }
+                remember_as_before();
                 return Err(down.start_again(disk, scratch));
             }
         }
