@@ -7,6 +7,7 @@ mod built;
 mod checkout;
 mod conventions;
 mod links;
+mod messages;
 #[path = "../support/releases.rs"]
 #[allow(dead_code, reason = "other targets use more releases")]
 mod releases;

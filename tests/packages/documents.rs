@@ -83,6 +83,8 @@ fn follow_on(place: &str, system: System, file: &str, first: &str) {
         file,
         place,
         |block, _| {
+            // A fresh push in the place of the one before.
+            emulator.with_imds(|imds| imds.unpublish("ec2-user"));
             emulator.push("ec2-user", key.trim_end());
             let ran = machine.run(&format!(
                 "export DEBIAN_FRONTEND=noninteractive HOME=/root\ncd {DOWNLOADS}\n{}",
