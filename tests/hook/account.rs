@@ -44,7 +44,7 @@ fn a_directory_that_does_not_answer_is_waited_for_five_seconds() {
     assert!(
         enabled
             .stdout
-            .contains("could not be looked up: no answer within 5 seconds"),
+            .contains("could not be looked up: getent: it did not answer within 5 seconds"),
         "{enabled:?}"
     );
     assert_eq!(enabled.status, 3);

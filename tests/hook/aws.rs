@@ -152,31 +152,31 @@ take_overs! {
     };
     an_override_that_keeps_options_from_sshd: TakeOver {
         prepare: concat!(rpm!(), old!(), aws_rpm!(), "echo 'OPTIONS=\"-o PermitRootLogin=no\"' >/etc/sysconfig/sshd\n"),
-        expected: Left("change its mind on \"permitrootlogin"), ..PLAIN
+        expected: Left("change its setting \"permitrootlogin"), ..PLAIN
     };
     an_override_with_an_option_of_somebody_s: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i 's/ $SSHD_OPTS/ -o Banner=none&/' /lib/systemd/system/ssh.service.d/*.conf\n"),
-        expected: Left("lines that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
     };
     an_override_with_a_line_of_somebody_s: TakeOver {
         prepare: concat!(aws_deb!(), "echo Nice=5 >>/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf\n"),
-        expected: Left("lines that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
     };
     an_override_with_another_argument: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i 's/%%f/%%f --debug/' /lib/systemd/system/ssh.service.d/*.conf\n"),
-        expected: Left("lines that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
     };
     a_drop_in_with_a_line_of_somebody_s: TakeOver {
         prepare: concat!(rpm!(), aws_drop_in!(), "echo MaxAuthTries 9 >>/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf\n"),
-        expected: Left("lines that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
     };
     two_lines_of_which_one_was_changed: TakeOver {
         prepare: concat!(rpm!(), old!(), aws_lines!(), "sed -i 's/%u %f/%u/' /etc/ssh/sshd_config\n"),
-        expected: Left("lines that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
     };
     an_override_that_hides_another_command: TakeOver {
         prepare: concat!(aws_deb!(), config!("AuthorizedKeysCommand /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody")),
-        expected: Left("Without its lines, sshd would ask another key command"), ..PLAIN
+        expected: Left("without them it would use another AuthorizedKeysCommand"), ..PLAIN
     };
     a_restart_that_would_end_connections: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i /^KillMode/d /lib/systemd/system/ssh.service\n"),
@@ -191,7 +191,7 @@ take_overs! {
             aws_deb!(),
             sshd!("*' -h '*) if [ -e /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf ]; then echo no >&2; exit 255; fi")
         ),
-        expected: Undone("it was not as it should be: "), ..PLAIN
+        expected: Undone("did not take effect as expected ("), ..PLAIN
     };
 }
 
@@ -230,7 +230,7 @@ fn hand_over(name: &str, case: &HandOver) {
     assert!(
         run(&machine, "enable --package")
             .stdout
-            .contains("asks EC2 Instance Connect now")
+            .contains("now uses EC2 Instance Connect")
     );
     machine.must(case.aws);
     assert!(machine.gets_in("ann", "own"));
@@ -258,7 +258,7 @@ fn hand_over(name: &str, case: &HandOver) {
         assert!(
             run(&machine, "enable --package")
                 .stdout
-                .contains("asks EC2 Instance Connect now")
+                .contains("now uses EC2 Instance Connect")
         );
         assert_eq!(run(&machine, "disable --package").status, 0);
         assert!(open.goes_on());
@@ -279,7 +279,7 @@ macro_rules! hand_overs {
 const HANDED: HandOver = HandOver {
     prepare: rpm!(),
     aws: aws_program!("/opt/aws/bin"),
-    says: "AWS's package is there again",
+    says: "AWS's package is installed again",
     status: "hooked by AWS's package",
     pushed: true,
 };
@@ -289,17 +289,17 @@ hand_overs! {
     a_block_in_sshd_config: HandOver { prepare: concat!(rpm!(), old!(), config!("Match User bob", "  Banner none")), ..HANDED };
     a_hook_beside_which_aws_s_own_is_in_effect: HandOver {
         aws: concat!(aws_program!("/opt/aws/bin"), aws_rpm!(), "systemctl daemon-reload; systemctl restart sshd"),
-        says: "asks EC2 Instance Connect no longer", ..HANDED
+        says: "no longer uses EC2 Instance Connect", ..HANDED
     };
     a_drop_in_that_aws_s_package_has_overwritten: HandOver {
-        aws: concat!(aws_program!("/opt/aws/bin"), aws_drop_in!()), says: "nothing was changed", ..HANDED
+        aws: concat!(aws_program!("/opt/aws/bin"), aws_drop_in!()), says: "Nothing was changed", ..HANDED
     };
     a_deb_whose_scripts_lay_their_own_hook_afterwards: HandOver {
         prepare: "", aws: aws_program!("/usr/share/ec2-instance-connect"),
-        says: "asks EC2 Instance Connect no longer", status: "not hooked", pushed: false
+        says: "no longer uses EC2 Instance Connect", status: "not hooked", pushed: false
     };
     a_hook_to_nobody_as_the_package_is_removed: HandOver {
-        aws: "true", says: "asks EC2 Instance Connect no longer", status: "not hooked", pushed: false, ..HANDED
+        aws: "true", says: "no longer uses EC2 Instance Connect", status: "not hooked", pushed: false, ..HANDED
     };
     a_hook_that_somebody_chained: HandOver {
         aws: concat!(

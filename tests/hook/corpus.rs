@@ -207,7 +207,7 @@ fn check(release: Release) {
         let ran = machine.run(&format!("{}\nec2-instance-connect status --json", lay(entry)));
         let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
         let notes = told["notes"].to_string();
-        let by_sshd = notes.contains("sshd would not start with its configuration as it is");
+        let by_sshd = notes.contains("sshd does not start with its present configuration");
         let by_us = notes.contains("sshd would not start: ");
         let agree = match expected {
             Taken => told["confirmed_by_sshd"] == true && !by_sshd && !by_us,

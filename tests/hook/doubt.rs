@@ -27,7 +27,7 @@ fn an_sshd_that_hangs_when_asked_is_given_up_and_left_alone() {
         "an sshd that hangs",
         sshd!("*' -h '*) exec sleep 1000"),
         1,
-        "sshd could not be asked what it would do (timed out): in doubt, nothing was changed",
+        "sshd could not be run to check its configuration: it did not answer within 30 seconds. Nothing was changed",
     );
 }
 
@@ -80,11 +80,7 @@ fn a_file_that_changes_while_sshd_is_asked_is_not_written_over() {
     );
     let before = machine.must("cat /etc/ssh/sshd_config");
     let enabled = run(&machine, "enable");
-    assert!(
-        enabled.stdout.contains("was changed by somebody just now"),
-        "{}",
-        enabled.stdout
-    );
+    assert!(enabled.stdout.contains("in the meantime"), "{}", enabled.stdout);
     assert_eq!(enabled.status, 1);
     let after = machine.must("cat /etc/ssh/sshd_config");
     assert_eq!(after.replace("# by an admin\n", ""), before);
@@ -134,4 +130,75 @@ fn a_drop_in_that_is_a_link_goes_itself() {
     machine.must(&format!("mv {drop_in} /srv/kept; ln -s /srv/kept {drop_in}"));
     assert!(run(&machine, "disable").stdout.contains("no longer"));
     machine.must(&format!("test -e /srv/kept; ! test -L {drop_in}; sshd -t"));
+}
+
+#[test]
+fn as_anybody_but_root_it_says_who_must_run_it() {
+    if !ready("enable as another user") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, "chmod 666 /dev/null");
+    for verb in ["enable", "enable --dry-run", "disable"] {
+        let ran = machine.run(&format!(
+            "setpriv --reuid nobody --clear-groups ec2-instance-connect {verb}"
+        ));
+        assert!(ran.stdout.starts_with("This must be run as root: "), "{ran:?}");
+        assert_eq!(ran.status, 1);
+    }
+}
+
+#[test]
+fn without_room_under_run_nothing_is_asked_of_sshd() {
+    if !ready("a full /run") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, "mount -t tmpfs -o size=100k run /run");
+    let ran = run(&machine, "enable");
+    assert!(
+        ran.stdout
+            .contains("could not be written under /run: only 100 KiB are free, 256 are needed"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.status, 1);
+}
+
+#[test]
+fn disabling_with_a_broken_configuration_names_what_is_broken() {
+    if !ready("disable with a broken configuration") {
+        return;
+    }
+    for prepare in [
+        "",
+        concat!(
+            rpm!(),
+            "sed -i /^Include/d /etc/ssh/sshd_config; rm -r /etc/ssh/sshd_config.d"
+        ),
+    ] {
+        let machine = Machine::boot(Bookworm, prepare);
+        assert_eq!(run(&machine, "enable").status, 0);
+        let line = machine.must("echo NoSuchOption yes >>/etc/ssh/sshd_config; wc -l </etc/ssh/sshd_config");
+        let before = Seen::of(&machine, true);
+        let disabled = run(&machine, "disable");
+        let words = format!(
+            "sshd does not start with its present configuration: /etc/ssh/sshd_config: line {}",
+            line.trim()
+        );
+        assert!(disabled.stdout.starts_with(&words), "{}", disabled.stdout);
+        assert!(!disabled.stdout.contains("/run/"), "{}", disabled.stdout);
+        assert_eq!(disabled.status, 3);
+        assert_eq!(Seen::of(&machine, true), before);
+    }
+}
+
+#[test]
+fn what_sshd_says_of_a_copy_is_told_of_the_file() {
+    if !ready("an sshd that refuses the copy") {
+        return;
+    }
+    left(
+        "an sshd that refuses the copy",
+        sshd!("*' -t -f /run/'*'/0 '*) echo \"${*##* -f }\" >&2; exit 1"),
+        3,
+        "sshd would not start with EC2 Instance Connect enabled: /etc/ssh/sshd_config",
+    );
 }

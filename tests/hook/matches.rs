@@ -44,7 +44,9 @@ fn another_pair_among_two_hundred_is_asked_about() {
     );
     let enabled = run(&machine, "enable");
     assert!(
-        enabled.stdout.contains("\"permitrootlogin no\" for user=last,"),
+        enabled
+            .stdout
+            .contains("permitrootlogin no\" for a connection with user=last,"),
         "{}",
         enabled.stdout
     );

@@ -27,10 +27,10 @@ fn another_release_s_root_is_asked_by_its_own_sshd() {
         let own = program("ec2-instance-connect");
         let enabled = machine.beside(&own, &["enable", "--root", root]);
         assert!(
-            enabled.stdout.contains("sshd asks EC2 Instance Connect now"),
+            enabled.stdout.contains("sshd now uses EC2 Instance Connect"),
             "{enabled:?}"
         );
-        assert!(!enabled.stdout.contains("could not be asked"), "{enabled:?}");
+        assert!(!enabled.stdout.contains("does not run here"), "{enabled:?}");
         machine.must(&format!("test -e {DROP_IN} && ! test -e /run/sshd"));
         let disabled = machine.beside(&own, &["disable", "--root", root, "--package"]);
         assert_eq!(disabled.status, 0, "{disabled:?}");
@@ -55,10 +55,10 @@ fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
     let own = program("ec2-instance-connect");
     let enabled = machine.beside(&own, &["enable", "--root", root]);
     assert!(
-        enabled.stdout.contains("sshd asks EC2 Instance Connect now"),
+        enabled.stdout.contains("sshd now uses EC2 Instance Connect"),
         "{enabled:?}"
     );
-    assert!(enabled.stdout.contains("sshd could not be asked here"), "{enabled:?}");
+    assert!(enabled.stdout.contains("does not run here"), "{enabled:?}");
     machine.must(&format!(
         "printf 'AuthorizedKeysCommand /x\\n' >>/etc/ssh/sshd_config; rm {DROP_IN}"
     ));
@@ -66,7 +66,10 @@ fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
     assert!(left.stdout.contains("AuthorizedKeysCommand without"), "{left:?}");
     machine.must("echo AuthorizedKeysCommandUser nobody >>/etc/ssh/sshd_config");
     let left = machine.beside(&own, &["enable", "--root", root]);
-    assert!(left.stdout.contains("sshd asks another key command"), "{left:?}");
+    assert!(
+        left.stdout.contains("sshd already uses another AuthorizedKeysCommand"),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn in_a_chroot_of_a_running_system_nothing_is_reloaded() {
          mount -t tmpfs t etc/ssh/sshd_config.d",
     );
     let enabled = machine.must("chroot /tmp/c ec2-instance-connect enable");
-    assert!(enabled.contains("sshd asks EC2 Instance Connect now"), "{enabled}");
+    assert!(enabled.contains("sshd now uses EC2 Instance Connect"), "{enabled}");
     assert_eq!(machine.must(stamp), before);
     assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
 }
@@ -135,8 +138,8 @@ fn an_admin_s_word_lasts() {
         let ran = run(&machine, what);
         assert!(ran.stdout.contains(words), "{what}: {}", ran.stdout);
         // What is left as it is, for a reason, fails a script that was told to change it, but no package's.
-        let left = ["nothing was changed", "they were left"];
-        let is_left = left.iter().any(|words| ran.stdout.contains(words)) && !ran.stdout.contains("no hook");
+        let left = ["Nothing was changed", "they were left"];
+        let is_left = left.iter().any(|words| ran.stdout.contains(words)) && !ran.stdout.contains("none to remove");
         assert_eq!(
             ran.status,
             if is_left && !what.contains("--package") { 3 } else { 0 },
@@ -146,31 +149,31 @@ fn an_admin_s_word_lasts() {
     let is_there = |there: bool| assert_eq!(machine.run(&format!("test -e {DROP_IN}")).status == 0, there);
 
     // Disabled: stays so through upgrades and a reinstall.
-    says("enable --package", "asks EC2 Instance Connect now");
+    says("enable --package", "now uses EC2 Instance Connect");
     says("disable", "no longer");
-    says("enable --package", "An admin has disabled");
-    says("disable --package", "nothing was changed");
-    says("enable --package", "An admin has disabled");
+    says("enable --package", "An administrator disabled");
+    says("disable --package", "Nothing was changed");
+    says("enable --package", "An administrator disabled");
     is_there(false);
 
     // The admin enables again; removing the package and installing it again is nobody's word.
-    says("enable", "asks EC2 Instance Connect now");
+    says("enable", "now uses EC2 Instance Connect");
     says("disable --package", "no longer");
-    says("enable --package", "asks EC2 Instance Connect now");
+    says("enable --package", "now uses EC2 Instance Connect");
     is_there(true);
 
     // Deleted.
     machine.must(&format!("rm {DROP_IN}"));
-    says("enable --package", "has been deleted since");
-    says("disable --package", "nothing was changed");
-    says("enable --package", "An admin has disabled");
+    says("enable --package", "An administrator deleted");
+    says("disable --package", "Nothing was changed");
+    says("enable --package", "An administrator disabled");
     is_there(false);
 
     // Changed: by a comment, then by a chain, then by a line besides.
-    says("enable", "asks EC2 Instance Connect now");
+    says("enable", "now uses EC2 Instance Connect");
     machine.must(&format!("sed -i 's/^Auth/#&/' {DROP_IN}"));
-    says("enable --package", "has been deleted since");
-    says("enable", "somebody has changed it");
+    says("enable --package", "An administrator deleted");
+    says("enable", "somebody changed it");
     machine.must(&format!(
         "sed -i -e 's/^#Auth/Auth/' -e 's/%f/%f --chain \\/usr\\/bin\\/admin_keys/' {DROP_IN}"
     ));
@@ -194,7 +197,9 @@ fn a_command_that_leans_on_our_user_line_keeps_the_hook() {
     let refused = run(&machine, "disable");
     assert_eq!(refused.status, 1);
     assert!(
-        refused.stdout.contains("sshd would not start without the hook"),
+        refused
+            .stdout
+            .contains("sshd would not start without the lines of EC2 Instance Connect"),
         "{}",
         refused.stdout
     );

@@ -27,8 +27,8 @@ macro_rules! setups {
     )+ };
 }
 
-const OTHERS: Expected = Left("sshd asks another key command: \"/usr/bin/admin_keys");
-const NONE: Expected = Left("sshd is told to ask no key command");
+const OTHERS: Expected = Left("sshd already uses another AuthorizedKeysCommand: \"/usr/bin/admin_keys");
+const NONE: Expected = Left("sshd is configured to use no AuthorizedKeysCommand");
 
 setups! {
     plain_bookworm: PLAIN;
@@ -53,7 +53,7 @@ setups! {
         release: Trixie,
         prepare: "mkdir /usr/lib/x; printf 'AuthorizedKeysCommand /usr/bin/admin_keys\\nAuthorizedKeysCommandUser nobody\\n' \
             >/usr/lib/x/x.conf; ln -s ../../../usr/lib/x/x.conf /etc/ssh/sshd_config.d/20-x.conf",
-        expected: Left("20-x.conf is a link to /usr/lib/x/x.conf, which is its package's: write both lines into a file of your own"), ..PLAIN
+        expected: Left("20-x.conf is a link to /usr/lib/x/x.conf, a file of another package, which its next upgrade overwrites: write both lines into a file of your own"), ..PLAIN
     };
     command_in_a_match: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
@@ -97,7 +97,7 @@ setups! {
     only_the_user_line_behind_ours: Setup { prepare: config!("AuthorizedKeysCommandUser nobody"), ..PLAIN };
     only_the_user_line_before_ours: Setup {
         prepare: drop_in!("10-admin", "AuthorizedKeysCommandUser nobody"),
-        expected: Left("\"nobody\" (/etc/ssh/sshd_config.d/10-admin.conf:1) wins"), ..PLAIN
+        expected: Left("\"nobody\" (/etc/ssh/sshd_config.d/10-admin.conf:1) would take precedence"), ..PLAIN
     };
     only_the_user_line_in_a_match: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommandUser nobody"),
@@ -105,7 +105,7 @@ setups! {
     };
     a_principals_command_that_this_release_would_drop: Setup {
         prepare: config!("AuthorizedPrincipalsCommand /usr/bin/admin_keys", "AuthorizedPrincipalsCommandUser nobody"),
-        expected: Left("change its mind on \"authorizedprincipalscommand"), ..PLAIN
+        expected: Left("change its setting \"authorizedprincipalscommand"), ..PLAIN
     };
     a_principals_command: Setup {
         release: Trixie,
@@ -167,7 +167,7 @@ setups! {
     };
 
     broken: Setup {
-        live: "echo NoSuchOption yes >>/etc/ssh/sshd_config", expected: Left("would not start with its configuration as it is"), ..PLAIN
+        live: "echo NoSuchOption yes >>/etc/ssh/sshd_config", expected: Left("does not start with its present configuration"), ..PLAIN
     };
     broken_drop_in: Setup {
         release: Trixie,
@@ -176,12 +176,24 @@ setups! {
     a_drop_in_that_links_to_nothing: Setup {
         live: "ln -s /nowhere /etc/ssh/sshd_config.d/70-x.conf", expected: Left("/etc/ssh/sshd_config.d/70-x.conf"), ..PLAIN
     };
+    a_configuration_that_is_too_long_for_us: Setup {
+        prepare: "yes '# a comment' | head -n 100000 >>/etc/ssh/sshd_config",
+        expected: Left("/etc/ssh/sshd_config cannot be read: it is larger than 1048576 bytes, so this program does not know"), ..PLAIN
+    };
+    a_nul_byte: Setup {
+        prepare: "printf '# \\000\\n' >>/etc/ssh/sshd_config",
+        expected: Left("/etc/ssh/sshd_config has a NUL byte in it, so this program does not know"), ..PLAIN
+    };
+    a_name_that_cannot_be_quoted: Setup {
+        prepare: "echo '# x' >'/etc/ssh/sshd_config.d/a#b.conf'",
+        expected: Left("The name of /etc/ssh/sshd_config.d/a#b.conf, which sshd includes"), ..PLAIN
+    };
     a_drop_in_that_is_masked: Setup {
         prepare: "ln -s /dev/null /etc/ssh/sshd_config.d/50-x.conf; mkdir /etc/ssh/sshd_config.d/51-x.conf", ..PLAIN
     };
     our_drop_in_masked: Setup {
         prepare: "ln -s /dev/null /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf",
-        expected: Left("somebody has changed it"), ..PLAIN
+        expected: Left("somebody changed it"), ..PLAIN
     };
     an_sshd_that_takes_no_ed25519_key: Setup {
         prepare: sshd!("*' -h '*) echo 'sshd: no hostkeys available -- exiting.' >&2; exit 1"), ..PLAIN
@@ -226,7 +238,7 @@ setups! {
     };
     a_unit_that_starts_a_script: Setup {
         prepare: "mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c \"exec /usr/sbin/sshd -D\"\\n' >/etc/systemd/system/ssh.service.d/x.conf",
-        expected: Left("What ssh.service starts is not a plain sshd"), disabled: 3, ..PLAIN
+        expected: Left("ssh.service does not start sshd by its path"), disabled: 3, ..PLAIN
     };
     a_unit_with_an_admin_s_options: Setup {
         prepare: "sed -i /^Include/d /etc/ssh/sshd_config; mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS \\\\\\n -o Banner=none\\n' >/etc/systemd/system/ssh.service.d/50-x.conf",
@@ -308,7 +320,7 @@ setups! {
     read_only_etc: Setup { live: "mount --bind /etc /etc; mount -o remount,bind,ro /etc", expected: Left("read-only file system"), disabled: 3, ..PLAIN };
     kept_from_being_enabled: Setup {
         prepare: "mkdir /etc/ec2-instance-connect; touch /etc/ec2-instance-connect/no-enable",
-        expected: Left("no-enable is there"), ..PLAIN
+        expected: Left("no-enable exists"), ..PLAIN
     };
     a_program_that_others_can_write: Setup {
         prepare: "chmod g+w /usr/libexec/ec2-instance-connect", expected: Failed("can be written by others than root (mode 0775)"), ..PLAIN

@@ -195,7 +195,7 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
             assert_eq!(before, after, "nothing is changed");
         }
         Expected::ByAws(_) => {
-            assert!(said.contains("Hooked by AWS's package"), "{said}");
+            assert!(said.contains("by a line of AWS's package"), "{said}");
             assert_eq!(before, after, "nothing is changed");
             assert!(!setup.serving || after.pushed);
             let status = run(machine, "status");

@@ -64,26 +64,30 @@ pub(super) fn disable(
         Some(Ok(sshd)) => Some(sshd),
         Some(Err(Silent::DoesNotRun(words))) => {
             notes.push(format!(
-                "sshd could not be asked here ({words}); its configuration was read without it."
+                "The sshd of this system does not run here ({words}); only this program has read its configuration."
             ));
             None
         }
         Some(Err(Silent::Missing)) | None => None,
     };
     if let Some(after) = &after {
+        if let Some(words) = after.config.unread.first() {
+            return Err(Verdict::NotRead(words.clone()));
+        }
         let problem = after.config.problems.first().cloned();
         let refused = match (&sshd, problem) {
             (_, Some(problem)) => Some(problem),
             (Some(sshd), None) => {
-                let copy = after
-                    .copy(&changes, scratch)
-                    .ok_or_else(|| Verdict::NoPlace(after.main.clone()))?;
-                sshd.test(&copy, &[]).err().map(|Refused(words)| words)
+                let copy = after.copy(&changes, scratch)?;
+                let tested = sshd.test(copy.main(), &[]);
+                tested.err().map(|Refused(words)| copy.originals(&words))
             }
             (None, None) => None,
         };
         if let Some(words) = refused {
-            return Err(Verdict::LeansOnUs(words));
+            return Err(now
+                .and_then(|now| broken_as_it_is(&now, scratch))
+                .unwrap_or(Verdict::LeansOnUs(words)));
         }
     }
     let paths = change::files(disk, &changes);
@@ -122,6 +126,20 @@ pub(super) fn disable(
         None => Verdict::TakenOut(paths),
     };
     Ok(with_edited(Some(done), edited, after.as_ref()))
+}
+
+/// What keeps sshd from starting with the hook as well.
+fn broken_as_it_is(now: &Setup<'_>, scratch: &Scratch) -> Option<Verdict> {
+    let refused = || {
+        let tested = now.sshd(scratch).ok()?.test(&now.main, &[]);
+        tested.err().map(|Refused(words)| words)
+    };
+    now.config
+        .problems
+        .first()
+        .cloned()
+        .or_else(refused)
+        .map(Verdict::Broken)
 }
 
 /// What was done, and the lines that were left as somebody has changed them, in sshd's configuration as it is then.
@@ -176,13 +194,13 @@ fn left_to_aws(setup: &Setup<'_>) -> Option<String> {
     let place = &pair.command?.place;
     (!is_aws_s).then(|| {
         format!(
-            "sshd still asks by a line of AWS's package ({place}), which is left: without this program, it finds nothing \
-             there, and logs that at each login."
+            "sshd still uses a line of AWS's package ({place}), which was left. Without this program it has nothing to run, \
+             and logs that at each login."
         )
     })
 }
 
-/// An admin's word lasts: that it was disabled by hand, or deleted, before the package goes.
+/// What an administrator decided lasts: that it was disabled by hand, or deleted, before the package goes.
 fn remembered(disk: &Disk, options: &options::Change, had_gone: bool) -> Result<(), Verdict> {
     let deleted = had_gone && Marker::Hooked.is_set(disk);
     let is_word = !options.package || deleted;
@@ -192,7 +210,7 @@ fn remembered(disk: &Disk, options: &options::Change, had_gone: bool) -> Result<
     if is_word {
         Marker::Disabled.set(
             disk,
-            "An admin has disabled or deleted the hook; packages leave it so.\n",
+            "An administrator has disabled or deleted the hook; packages leave it so.\n",
         )?;
     }
     Marker::Hooked.clear(disk);

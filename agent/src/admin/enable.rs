@@ -30,8 +30,8 @@ pub(super) fn enable(
     let is_asked = matches!(verdict, Verdict::Enabled(_) | Verdict::Already(_));
     if is_asked && disk.is_own_root() && selinux::lacks_module(disk.root()) {
         notes.push(
-            "SELinux is on, and its policy lacks the module ec2-instance-connect: it may keep sshd's key command from \
-             IMDS. The package ec2-instance-connect-selinux has it."
+            "SELinux is on without the policy module ec2-instance-connect, and may keep the program from connecting to IMDS. \
+             Install the package ec2-instance-connect-selinux."
                 .to_owned(),
         );
     }
@@ -51,6 +51,9 @@ fn hooked(
         return Err(Verdict::Disabled);
     }
     let setup = Setup::read(disk, &Changes::new())?;
+    if let Some(words) = setup.config.unread.first() {
+        return Err(Verdict::NotRead(words.clone()));
+    }
     if let Some(problem) = setup.config.problems.first() {
         return Err(Verdict::Broken(problem.clone()));
     }
@@ -61,7 +64,7 @@ fn hooked(
         Err(Silent::DoesNotRun(words)) if disk.is_own_root() => return Err(Verdict::NotAsked(words)),
         Err(Silent::DoesNotRun(words)) => {
             notes.push(format!(
-                "sshd could not be asked here ({words}); its configuration was read without it."
+                "The sshd of this system does not run here ({words}); only this program has read its configuration."
             ));
             None
         }
@@ -113,17 +116,20 @@ fn hooked(
         policy_aside: overrides.count() > 0,
     };
     if sshd.is_some() {
-        let copy = after
-            .copy(&changes, scratch)
-            .ok_or_else(|| Verdict::NoPlace(setup.main.clone()))?;
+        let copy = after.copy(&changes, scratch)?;
         // With the arguments that it would get then.
         let sshd = after.sshd(scratch).map_err(|silent| match silent {
-            Silent::Missing => Verdict::NotAsked("it is not there any more".to_owned()),
+            Silent::Missing => Verdict::NotAsked("it does not exist any more".to_owned()),
             Silent::DoesNotRun(words) => Verdict::NotAsked(words),
         })?;
-        if judge(&after, &sshd, &copy, &before)? {
+        let judged = judge(&after, &sshd, copy.main(), &before).map_err(|verdict| match verdict {
+            Verdict::WouldBreak(words) => Verdict::WouldBreak(copy.originals(&words)),
+            other => other,
+        });
+        if judged? {
             notes.push(
-                "With AWS's override gone, sshd has the distribution's crypto policy again, which that left out."
+                "Without AWS's override of its unit, sshd uses the distribution's crypto policy again, which the override \
+                 left out."
                     .to_owned(),
             );
         }
@@ -133,7 +139,7 @@ fn hooked(
         .partition(|path| changes.get(path).is_some_and(Option::is_some));
     if !taken.is_empty() {
         let taken: Vec<String> = taken.iter().map(|path| path.display().to_string()).collect();
-        notes.push(format!("In place of what AWS's package wrote: {}.", taken.join(", ")));
+        notes.push(format!("Removed what AWS's package had written: {}.", taken.join(", ")));
     }
     change::check(disk, &changes)?;
     if options.dry_run {
@@ -168,7 +174,7 @@ fn hooked(
     Marker::Disabled.clear(disk);
     if account_missing {
         notes.push(format!(
-            "There is no account {} yet: sshd cannot run the program, and accepts no pushed key, until there is one.",
+            "There is no account {} yet. Until there is, sshd cannot run the program and accepts no pushed key.",
             pair::USER
         ));
     }
@@ -324,8 +330,8 @@ fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Re
         if !answer.is_ours(&after.config) {
             return Err(Verdict::Disagreement {
                 who,
-                read: "ours".to_owned(),
-                said: "otherwise".to_owned(),
+                read: format!("\"{PROGRAM}\" as the AuthorizedKeysCommand"),
+                said: format!("\"{}\"", answer.command()),
             });
         }
         if let Some(line) = answer.other_change(earlier, before.policy_aside) {
@@ -346,7 +352,9 @@ fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Resul
         return Err(Verdict::Winner(Box::new(winner)));
     }
     if !is_ours_for_all(&now.config) {
-        return Err(Verdict::NotHooked);
+        return Err(Verdict::NotRead(
+            "The new lines are not among those that hold".to_owned(),
+        ));
     }
     match now.sshd(scratch) {
         Ok(sshd) => judge(&now, &sshd, &now.main, before).map(|_| ()),
@@ -373,7 +381,8 @@ fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
         .resolve(file)
         .filter(|target| is_drop_in && !target.starts_with("/etc"))?;
     Some(format!(
-        "{} is a link to {}, which is its package's: write both lines into a file of your own that sorts before it.",
+        "{} is a link to {}, a file of another package, which its next upgrade overwrites: write both lines into a file of \
+         your own that sorts before it.",
         printable(file.as_os_str().as_encoded_bytes()),
         printable(target.as_os_str().as_encoded_bytes())
     ))

@@ -15,7 +15,7 @@ Exit status:
      For disable: lines that somebody has changed still make sshd use EC2 Instance Connect.
      With --package, 0 instead. For status: sshd does not use EC2 Instance Connect.";
 
-/// Makes sshd ask EC2 Instance Connect for keys, takes that away again, and tells how things are.
+/// Configures sshd to accept keys from EC2 Instance Connect, and shows the current state.
 #[derive(Debug, Parser)]
 #[command(name = "ec2-instance-connect", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
@@ -26,58 +26,58 @@ pub struct Options {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Hook the program into sshd, unless another key command is in effect or an admin said otherwise
+    /// Enable EC2 Instance Connect in sshd, unless another AuthorizedKeysCommand is in use or an administrator disabled it
     Enable(Change),
-    /// Take the hook out of sshd, and leave everything else as it is
+    /// Remove what `enable` or AWS's package added to sshd's configuration, and nothing else
     Disable(Change),
-    /// Tell whom sshd asks for keys, why, and whether the running sshd knows
+    /// Show which AuthorizedKeysCommand sshd uses, from which line, and whether the running sshd has read it
     Status(Status),
 }
 
 /// How to enable or disable.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Change {
-    /// Work on the system under this folder, as image builders do; nothing is reloaded then
-    #[arg(long, value_name = "DIR", default_value = "/", value_parser = folder)]
+    /// Work on the system under this directory, as image builders do; no sshd is reloaded
+    #[arg(long, value_name = "DIR", default_value = "/", value_parser = directory)]
     pub(super) root: PathBuf,
 
-    /// Say what would be done, and change nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// Leave the running sshd as it is
+    /// Do not reload the running sshd
     #[arg(long)]
     pub(super) no_reload: bool,
 
-    /// For package scripts: nothing here counts as an admin's word, and the hook of AWS's package is taken over or handed
-    /// back
+    /// For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS's package,
+    /// or hand them back; exit with 0 where nothing was changed for a reason
     #[arg(long)]
     pub(super) package: bool,
 }
 
-/// How to tell.
+/// How to show it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Status {
-    /// Look at the system under this folder
-    #[arg(long, value_name = "DIR", default_value = "/", value_parser = folder)]
+    /// Look at the system under this directory
+    #[arg(long, value_name = "DIR", default_value = "/", value_parser = directory)]
     pub(super) root: PathBuf,
 
-    /// As JSON, for other programs
+    /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
 
-    /// With --root: also ask the sshd under DIR, which then runs as root here
+    /// With --root: also run the sshd under DIR, as root, to confirm what was read
     #[arg(long)]
     pub(super) run_sshd: bool,
 }
 
-/// A folder that is there, by its whole path: a mistyped one would be made.
-fn folder(path: &str) -> Result<PathBuf, String> {
+/// A directory that exists, by its whole path: a mistyped one would be made.
+fn directory(path: &str) -> Result<PathBuf, String> {
     let whole = fs::canonicalize(path).map_err(|error| error.to_string())?;
     if whole.is_dir() {
         Ok(whole)
     } else {
-        Err("it is not a folder".to_owned())
+        Err("it is not a directory".to_owned())
     }
 }
 

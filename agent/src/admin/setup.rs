@@ -1,19 +1,21 @@
 //! One sshd as it is set up: its units, its configuration, and the sshd to ask about them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::hook::connection::Connection;
 use super::hook::lines::{UNIT_DROP_IN, made_from};
 use super::hook::pair::{self, Connections};
-use super::hook::shadow::{self, Changed};
+use super::hook::shadow::{self, Changed, Copied};
 use super::hook::sshd_config::{Files, Place, Setting, SshdConfig, Who};
 use super::hook::unit::{self, Arguments, Unit};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent, Sshd};
+use crate::verify::text::printable;
 
 /// Where an administrator's decisions are kept.
 pub(super) const MARKERS: &str = "/etc/ec2-instance-connect";
@@ -185,7 +187,10 @@ impl<'a> Setup<'a> {
             if !is_same(read, said) {
                 return Err(Verdict::Disagreement {
                     who: answer.connection.specification(),
-                    read: format!("\"{keyword} {}\"", read.map_or("none", |read| read.value.as_str())),
+                    read: match read {
+                        Some(read) => format!("\"{keyword} {}\" ({})", read.value, read.place),
+                        None => format!("no {keyword}"),
+                    },
                     said: format!("\"{keyword} {said}\""),
                 });
             }
@@ -193,13 +198,37 @@ impl<'a> Setup<'a> {
         Ok(())
     }
 
-    /// Copies of what was read through `changes`, for sshd to be asked about; the first one's path as it sees it.
-    pub(super) fn copy(&self, changes: &Changes, scratch: &Scratch) -> Option<PathBuf> {
-        let copies = shadow::copies(&self.config, changes, &self.main, scratch.inside())?;
-        for (path, bytes) in &copies {
-            std::fs::write(scratch.on_host().join(path.file_name()?), bytes).ok()?;
+    /// Copies of what was read through `changes`, for sshd to be asked about.
+    pub(super) fn copy(&self, changes: &Changes, scratch: &Scratch) -> Result<Copy, Verdict> {
+        let copies =
+            shadow::copies(&self.config, changes, &self.main, scratch.inside()).map_err(Verdict::Unquotable)?;
+        for Copied { path, bytes, .. } in &copies {
+            let name = path.file_name().unwrap_or_default();
+            fs::write(scratch.on_host().join(name), bytes).map_err(Verdict::Scratch)?;
         }
-        copies.into_iter().next().map(|(path, _)| path)
+        Ok(Copy(copies.into_iter().map(|copy| (copy.path, copy.of)).collect()))
+    }
+}
+
+/// A copy of sshd's configuration: each file's path as sshd sees it, and of which it is a copy; the main file first.
+pub(super) struct Copy(Vec<(PathBuf, PathBuf)>);
+
+impl Copy {
+    /// The main file.
+    pub(super) fn main(&self) -> &Path {
+        self.0.first().map_or(Path::new(""), |(path, _)| path)
+    }
+
+    /// What sshd said, of the files themselves: the copies are gone when it is read.
+    pub(super) fn originals(&self, said: &str) -> String {
+        let mut words = said.to_owned();
+        // They are numbered: 1 is also where 10 begins.
+        let mut names: Vec<_> = self.0.iter().map(|(path, of)| (path.to_string_lossy(), of)).collect();
+        names.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        for (path, of) in names {
+            words = words.replace(path.as_ref(), &printable(of.as_os_str().as_encoded_bytes()));
+        }
+        words
     }
 }
 
@@ -263,6 +292,11 @@ impl InEffect {
         let values = self.lines.iter().filter_map(|line| line.split_once(' '));
         let mut values = values.filter(|(name, _)| *name == keyword);
         values.next().map_or("none", |(_, value)| value)
+    }
+
+    /// The command that sshd reports.
+    pub(super) fn command(&self) -> &str {
+        self.value(COMMAND)
     }
 
     /// Whether the pair in effect is this program, with its own user or, in a Match of an admin's, with any.

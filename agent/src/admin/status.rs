@@ -197,6 +197,7 @@ fn look(disk: &Disk, run_sshd: bool) -> Told {
             .iter()
             .map(|problem| format!("sshd would not start: {problem}")),
     );
+    told.notes.extend(setup.config.unread.iter().cloned());
     told.notes.extend(stale_units(disk));
     if !(disk.is_own_root() || run_sshd) {
         // Looking at a system must not run its programs as root.

@@ -5,10 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::hook::account::Unfit;
+use super::hook::lines::SSHD_DROP_IN;
 use super::hook::pair::{Contender, PROGRAM, USER};
 use super::setup::MARKERS;
 use crate::host::safe_path::UnsafePath;
 use crate::verify::text::printable;
+
+/// What is left to do where this program cannot tell what sshd would do.
+const BY_HAND: &str = "Add or remove the two AuthorizedKeysCommand lines by hand: ec2-instance-connect(8) lists them.";
 
 /// Nothing was changed, for a reason that is printed; as `status` has it where sshd does not use this program.
 const LEFT: u8 = 3;
@@ -20,9 +24,9 @@ pub(super) enum Verdict {
     NoSshd(PathBuf),
     /// The image's builder decides.
     NoEnable,
-    /// An admin has disabled it, and this is a package's script.
+    /// An administrator has disabled it, and this is a package's script.
     Disabled,
-    /// An admin has deleted what was laid, and this is a package's script.
+    /// An administrator has deleted what was written, and this is a package's script.
     Deleted(PathBuf),
     /// Our file is there, but it is not what was written.
     Changed(PathBuf),
@@ -38,6 +42,8 @@ pub(super) enum Verdict {
     Others(Box<Contender>),
     /// sshd does not start with the configuration as it is.
     Broken(String),
+    /// This program does not read a file that sshd does.
+    NotRead(String),
     /// sshd could not be asked on its own system.
     NotAsked(String),
     /// A file was changed while sshd was asked about it.
@@ -62,6 +68,8 @@ pub(super) enum Verdict {
     AccountUnknown(String),
     /// There is no place for the hook.
     NoPlace(PathBuf),
+    /// A file's name cannot be written into a copy for sshd to judge.
+    Unquotable(PathBuf),
     /// The file system is read-only.
     ReadOnly(PathBuf),
     /// A file could not be written.
@@ -129,6 +137,8 @@ impl Verdict {
             | Self::AwsHides(_)
             | Self::Others(_)
             | Self::Broken(_)
+            | Self::NotRead(_)
+            | Self::Unquotable(_)
             | Self::ExecStart(_)
             | Self::Disagreement { .. }
             | Self::Winner(_)
@@ -164,120 +174,106 @@ impl fmt::Display for Contender {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSshd(file) => write!(
+            Self::NoSshd(config) => write!(
                 f,
-                "There is no {}: no sshd to hook into. Nothing was changed.",
-                name(file)
+                "There is no {}, which is sshd's configuration. Nothing was changed. Install sshd first.",
+                name(config)
             ),
             Self::NoEnable => write!(
                 f,
-                "{MARKERS}/no-enable is there: nothing was changed. Delete it to enable."
+                "{MARKERS}/no-enable exists, so nothing was changed. Delete that file and enable again."
             ),
             Self::Disabled => write!(
                 f,
-                "An admin has disabled EC2 Instance Connect here ({MARKERS}/disabled): nothing was changed. \
+                "An administrator disabled EC2 Instance Connect ({MARKERS}/disabled). Nothing was changed. \
                  `ec2-instance-connect enable` enables it again."
             ),
             Self::Deleted(path) => write!(
                 f,
-                "{} was written here before and has been deleted since: that stays so, and nothing was changed. \
+                "An administrator deleted {}, which this program had written. Nothing was changed. \
                  `ec2-instance-connect enable` writes it again.",
                 name(path)
             ),
             Self::Changed(path) => write!(
                 f,
-                "{} is not as this program writes it: somebody has changed it, it is theirs, and nothing was changed. \
-                 Delete it and enable again to have it as it was.",
+                "{} is not as this program writes it: somebody changed it. Nothing was changed. To have it written \
+                 anew, delete it and enable again.",
                 name(path)
             ),
             Self::Already(place) => write!(
                 f,
-                "sshd asks EC2 Instance Connect already ({place}): nothing was changed."
+                "sshd already uses EC2 Instance Connect ({place}). Nothing was changed."
             ),
             Self::ByAws(place) => write!(
                 f,
-                "Hooked by AWS's package ({place}): left as it is, nothing was changed."
+                "sshd already uses EC2 Instance Connect, by a line of AWS's package ({place}). Nothing was changed."
             ),
             Self::AwsEdited(places) => write!(
                 f,
-                "Hooked by AWS's package in lines that somebody has changed ({}): they are theirs, and nothing was \
-                 changed. They go on working: the path that they name leads to this program.",
+                "sshd uses EC2 Instance Connect by lines of AWS's package that somebody has changed ({}). Nothing was \
+                 changed. They keep working: the path in them is a link to this program.",
                 places.join(", ")
             ),
             Self::AwsHides(contender) => write!(
                 f,
-                "Hooked by AWS's package. Without its lines, sshd would ask another key command: {contender}. So they \
-                 stay, and nothing was changed. They go on working: the path that they name leads to this program."
+                "sshd uses EC2 Instance Connect by lines of AWS's package; without them it would use another \
+                 AuthorizedKeysCommand: {contender}. Nothing was changed. They keep working: the path in them is a link \
+                 to this program."
             ),
-            Self::Others(contender) => {
-                let own = contender.line.value.trim();
-                if own.eq_ignore_ascii_case("none") {
-                    return write!(
-                        f,
-                        "sshd is told to ask no key command: {contender}. Somebody has decided so, and nothing was changed. \
-                         Take that line out and enable again to have EC2 Instance Connect."
-                    );
-                }
-                // sshd gives a command without arguments the user's name; a chained one gets what is written.
-                let user = if own.contains([' ', '\t']) { "" } else { " %u" };
-                let others = match contender.block {
-                    Some(_) => " Then enable again, for everybody else.",
-                    None => "",
-                };
-                write!(
-                    f,
-                    "sshd asks another key command: {contender}. It keeps its place, and nothing was changed. To have \
-                     both, have line {} read\n  AuthorizedKeysCommand {PROGRAM} %u %f --chain {}{user}\n\
-                     and keep its AuthorizedKeysCommandUser (EC2 Instance Connect works as any user); then `sshd -t` and \
-                     reload sshd.{others} ec2-instance-connect(8) has examples.",
-                    contender.line.place,
-                    printable(own.as_bytes())
-                )
-            }
+            Self::Others(contender) => others(contender, f),
             Self::Broken(words) => write!(
                 f,
-                "sshd would not start with its configuration as it is: {words}. Nothing was changed. Mend that and try again."
+                "sshd does not start with its present configuration: {words}. Nothing was changed. Fix that and try again."
+            ),
+            Self::NotRead(words) => write!(
+                f,
+                "{words}, so this program does not know what sshd makes of its configuration. Nothing was changed. \
+                 {BY_HAND}"
             ),
             Self::NotAsked(words) => write!(
                 f,
-                "sshd could not be asked what it would do ({words}): in doubt, nothing was changed."
+                "sshd could not be run to check its configuration: {words}. Nothing was changed. Try again once \
+                 `sshd -t` works."
             ),
             Self::Meanwhile(path) => write!(
                 f,
-                "{} was changed by somebody just now: nothing was changed. Try again.",
+                "Somebody else changed {} in the meantime. It was left as it is. Try again.",
                 name(path)
             ),
             Self::ExecStart(unit) => write!(
                 f,
-                "What {unit} starts is not a plain sshd, so what sshd would do cannot be told: nothing was changed. \
-                 Add the two AuthorizedKeysCommand lines by hand; ec2-instance-connect(8) has them."
+                "{unit} does not start sshd by its path in one ExecStart line, so this program does not know which \
+                 configuration sshd reads. Nothing was changed. {BY_HAND}"
             ),
             Self::Disagreement { who, read, said } => write!(
                 f,
-                "For {who}, sshd's configuration reads as {read}, but sshd itself says {said}: in doubt, nothing was changed."
+                "For a connection with {who}, this program reads {read} from sshd's configuration, but sshd reports \
+                 {said}. Nothing was changed. {BY_HAND}"
             ),
             Self::Winner(contender) => write!(
                 f,
-                "With EC2 Instance Connect hooked in, it would still not be asked as user {USER}: {contender} wins. \
-                 Nothing was changed."
+                "{} {contender} would take precedence over the lines of EC2 Instance Connect. Nothing was changed. Remove \
+                 that line and enable again.",
+                contender.line.keyword
             ),
             Self::AlsoChanges { who, line } => write!(
                 f,
-                "Hooked in, sshd would also change its mind on \"{line}\" for {who} (some releases of OpenSSH mix up \
-                 neighbouring options): nothing was changed."
+                "With EC2 Instance Connect enabled, sshd would also change its setting \"{line}\" for a connection with \
+                 {who}: some releases of OpenSSH mix up neighbouring options. Nothing was changed. {BY_HAND}"
             ),
             Self::WouldBreak(words) => write!(
                 f,
-                "sshd would not start with EC2 Instance Connect hooked in: {words}. Nothing was changed."
+                "sshd would not start with EC2 Instance Connect enabled: {words}. Nothing was changed."
             ),
             Self::Program(error) => write!(
                 f,
-                "sshd would not run the program, or should not: {error}. Nothing was changed."
+                "The program that sshd is to run cannot be used: {error}. Nothing was changed. Fix that, or install the \
+                 program again, and enable again."
             ),
             Self::NoAccount => write!(
                 f,
-                "There is no account {USER}, as which sshd is to run the program. Nothing was changed. Make it and enable \
-                 again:\n  useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin {USER}"
+                "There is no account {USER}, as which sshd is to run the program. Nothing was changed. Create it and \
+                 enable again:\n  useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin {USER}"
             ),
             Self::Account(unfit) => write!(
                 f,
@@ -288,30 +284,47 @@ impl fmt::Display for Verdict {
             Self::AccountUnknown(words) => write!(
                 f,
                 "The account {USER}, as which sshd is to run the program, could not be looked up: {words}. Nothing was \
-                 changed. `getent passwd {USER}` shows whether that works again; then enable again."
+                 changed. Enable again once `getent passwd {USER}` works."
             ),
             Self::NoPlace(config) => write!(
                 f,
-                "{} includes no folder for everyone, and there is no unit of sshd to put options into: nothing was \
-                 changed. Add the two AuthorizedKeysCommand lines by hand; ec2-instance-connect(8) has them.",
+                "{} has no Include for {SSHD_DROP_IN} outside a Match block, and there is no systemd unit of sshd to add \
+                 options to. Nothing was changed. {BY_HAND}",
                 name(config)
+            ),
+            Self::Unquotable(path) => write!(
+                f,
+                "The name of {}, which sshd includes, has a character that cannot be quoted in a copy of the \
+                 configuration for sshd to check. Nothing was changed. Rename that file and try again.",
+                name(path)
             ),
             Self::ReadOnly(path) => write!(
                 f,
-                "{} is on a read-only file system: nothing was changed. Enable or disable where the image is made.",
+                "{} is on a read-only file system. Nothing was changed. Make the change where the image is built.",
                 name(path)
             ),
             Self::Write { path, error } => {
                 write!(f, "{} could not be written: {error}. Nothing was changed.", name(path))
             }
+            Self::Scratch(error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
+                f,
+                "This must be run as root: no file could be created under /run ({error}). Nothing was changed."
+            ),
             Self::Scratch(error) => write!(
                 f,
-                "There is no place to work in under /run: {error}. Nothing was changed."
+                "The files that are needed to check the change could not be written under /run: {error}. Nothing was \
+                 changed. Make room there and try again."
             ),
-            Self::Undone(words) => write!(f, "Written, it was not as it should be: {words}. All of it was undone."),
-            Self::Enabled(paths) => write!(f, "sshd asks EC2 Instance Connect now: {}.", names(paths)),
+            Self::Undone(words) => write!(
+                f,
+                "The change did not take effect as expected ({words}) and was rolled back."
+            ),
+            Self::Enabled(paths) => write!(f, "sshd now uses EC2 Instance Connect: {}.", names(paths)),
             Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", names(paths)),
-            Self::NotHooked => f.write_str("sshd has no hook of EC2 Instance Connect: nothing was changed."),
+            Self::NotHooked => f.write_str(
+                "sshd's configuration has no lines that this program wrote, so there are none to remove. Nothing was \
+                 changed.",
+            ),
             Self::Edited {
                 done,
                 places,
@@ -333,16 +346,48 @@ impl fmt::Display for Verdict {
             }
             Self::LeansOnUs(words) => write!(
                 f,
-                "sshd would not start without the hook: {words}. Another command may lean on its \
-                 AuthorizedKeysCommandUser line. Nothing was changed. Mend that and disable again."
+                "sshd would not start without the lines of EC2 Instance Connect: {words}. Nothing was changed. Another \
+                 AuthorizedKeysCommand may need the AuthorizedKeysCommandUser among them. Fix that and disable again."
             ),
-            Self::TakenOut(paths) => write!(f, "sshd asks EC2 Instance Connect no longer: {}.", names(paths)),
+            Self::TakenOut(paths) => write!(f, "sshd no longer uses EC2 Instance Connect: {}.", names(paths)),
             Self::HandedOver(paths) => write!(
                 f,
-                "AWS's package is there again, and sshd asks its program in place of this one: {}.",
+                "AWS's package is installed again, and sshd now uses its program: {}.",
                 names(paths)
             ),
-            Self::WouldTakeOut(paths) => write!(f, "Would take the hook out of {}. Nothing was changed.", names(paths)),
+            Self::WouldTakeOut(paths) => write!(
+                f,
+                "Would remove the lines of EC2 Instance Connect from {}. Nothing was changed.",
+                names(paths)
+            ),
         }
     }
+}
+
+/// Somebody else's command keeps its place.
+fn others(contender: &Contender, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let own = contender.line.value.trim();
+    if own.eq_ignore_ascii_case("none") {
+        return write!(
+            f,
+            "sshd is configured to use no AuthorizedKeysCommand: {contender}. Nothing was changed. To use EC2 Instance \
+             Connect, delete that line and enable again."
+        );
+    }
+    // sshd gives a command without arguments the user's name; a chained one gets what is written.
+    let user = if own.contains([' ', '\t']) { "" } else { " %u" };
+    let others = match contender.block {
+        Some(_) => " Then enable again, for everybody else.",
+        None => "",
+    };
+    write!(
+        f,
+        "sshd already uses another AuthorizedKeysCommand: {contender}. Nothing was changed. To use both, replace line {} \
+         and its AuthorizedKeysCommandUser with\n  AuthorizedKeysCommand {PROGRAM} %u %f --chain {}{user}\n  \
+         AuthorizedKeysCommandUser {USER}\nthen run `sshd -t` and reload sshd.{others} Keep the other user only if the \
+         other command needs it: whoever can run a process as that user can make sshd accept a key of their own. \
+         ec2-instance-connect(8) has examples.",
+        contender.line.place,
+        printable(own.as_bytes())
+    )
 }

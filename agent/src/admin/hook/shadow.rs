@@ -51,17 +51,27 @@ impl Files for Changed<'_> {
     }
 }
 
-/// The files to write so that sshd, started with the first of them, reads `config`: new names, and what is in them.
+/// A file to write so that sshd reads it in place of another.
+pub(crate) struct Copied {
+    /// The file that it is a copy of.
+    pub(crate) of: PathBuf,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The files to write so that sshd, started with the first of them, reads `config`.
 ///
 /// `config` is what was read through [`Changed`]. A file that is changed, or that includes one, is copied into
-/// `folder` under a number; its Include lines name each file that they stand for. `None` where a file's name could
-/// not be written so that sshd reads it.
+/// `folder` under a number; its Include lines name each file that they stand for, and every line keeps its number.
+///
+/// # Errors
+/// A file whose name could not be written so that sshd reads it.
 pub(crate) fn copies(
     config: &SshdConfig,
     changes: &BTreeMap<PathBuf, Option<Vec<u8>>>,
     main: &Path,
     folder: &Path,
-) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+) -> Result<Vec<Copied>, PathBuf> {
     let mut copied: BTreeSet<&Path> = changes.keys().map(PathBuf::as_path).collect();
     copied.insert(main);
     loop {
@@ -88,14 +98,18 @@ pub(crate) fn copies(
         let Some(bytes) = config.files.get(*path) else {
             continue;
         };
-        let bytes = with_includes_named(bytes, path, config, &names)?;
+        let copy = Copied {
+            of: path.to_path_buf(),
+            path: name.clone(),
+            bytes: with_includes_named(bytes, path, config, &names)?,
+        };
         if *path == main {
-            written.insert(0, (name.clone(), bytes));
+            written.insert(0, copy);
         } else {
-            written.push((name.clone(), bytes));
+            written.push(copy);
         }
     }
-    Some(written)
+    Ok(written)
 }
 
 fn with_includes_named(
@@ -103,15 +117,16 @@ fn with_includes_named(
     file: &Path,
     config: &SshdConfig,
     names: &BTreeMap<&Path, PathBuf>,
-) -> Option<Vec<u8>> {
+) -> Result<Vec<u8>, PathBuf> {
     let mut lines: Vec<Vec<u8>> = bytes.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
     for include in config.includes.iter().filter(|include| include.place.file == file) {
         let mut line = String::new();
         for path in include.arguments.iter().flat_map(|(_, found)| found) {
-            let path = names.get(path.as_path()).unwrap_or(path).to_str()?;
-            if path.contains(['"', '\\', '\'', '#', '\n']) {
-                return None;
-            }
+            let path = names.get(path.as_path()).unwrap_or(path);
+            let quotable = path
+                .to_str()
+                .filter(|path| !path.contains(['"', '\\', '\'', '#', '\n']));
+            let path = quotable.ok_or_else(|| path.clone())?;
             let literal = path.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]");
             line.push_str(&format!(" \"{literal}\""));
         }
@@ -120,9 +135,11 @@ fn with_includes_named(
         } else {
             format!("Include{line}")
         };
-        *lines.get_mut(include.place.line - 1)? = line.into_bytes();
+        if let Some(its) = lines.get_mut(include.place.line - 1) {
+            *its = line.into_bytes();
+        }
     }
-    Some(lines.join(&b'\n'))
+    Ok(lines.join(&b'\n'))
 }
 
 #[cfg(test)]
@@ -150,10 +167,23 @@ mod tests {
         };
         let config = SshdConfig::read(&changed, main, &[]);
         let written = copies(&config, &changes, main, Path::new("/t")).unwrap();
-        let text = |at: usize| String::from_utf8(written[at].1.clone()).unwrap();
+        let text = |at: usize| String::from_utf8(written[at].bytes.clone()).unwrap();
         assert_eq!(written.len(), 3);
         assert_eq!(text(0), "Include \"/t/0\"\nInclude \"/etc/ssh/other.conf\"\nPort 22\n");
         assert_eq!(text(1), "Include \"/etc/ssh/sshd_config.d/1 0.conf\" \"/t/2\"\n");
         assert_eq!(text(2), "Banner none\n");
+        assert_eq!(written[1].of, Path::new("/etc/ssh/deep.conf"));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_quoted_is_told() {
+        let main = Path::new("/etc/ssh/sshd_config");
+        let tree = Tree::readable(&[
+            ("/etc/ssh/sshd_config", "Include *.conf\n"),
+            ("/etc/ssh/a#b.conf", "# nothing\n"),
+        ]);
+        let config = SshdConfig::read(&tree, main, &[]);
+        let refused = copies(&config, &BTreeMap::new(), main, Path::new("/t")).map(|_| ());
+        assert_eq!(refused, Err(PathBuf::from("/etc/ssh/a#b.conf")));
     }
 }

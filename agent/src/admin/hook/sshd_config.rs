@@ -36,6 +36,15 @@ pub(crate) struct Place {
     pub(crate) line: usize,
 }
 
+impl fmt::Display for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Command => "AuthorizedKeysCommand",
+            Self::User => "AuthorizedKeysCommandUser",
+        })
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = printable(self.file.as_os_str().as_encoded_bytes());
@@ -123,6 +132,8 @@ pub(crate) struct SshdConfig {
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
     /// What sshd would not start with.
     pub(crate) problems: Vec<String>,
+    /// What sshd may read, and this program does not.
+    pub(crate) unread: Vec<String>,
     is_too_deep: bool,
 }
 
@@ -156,19 +167,26 @@ impl SshdConfig {
         let name = printable(file.as_os_str().as_encoded_bytes());
         if depth > DEEPEST {
             self.is_too_deep = true;
-            self.problems.push(format!("{name} is included too deep"));
+            self.problems
+                .push(format!("{name} is included more than {DEEPEST} levels deep"));
             return;
         }
         let bytes = match files.read(file) {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.problems.push(format!("{name} cannot be read: {error}"));
+                let words = format!("{name} cannot be read: {error}");
+                // sshd stops at a link to nothing as well.
+                if error.kind() == io::ErrorKind::NotFound {
+                    self.problems.push(words);
+                } else {
+                    self.unread.push(words);
+                }
                 return;
             }
         };
         // sshd goes by C's strings, and puts the next line behind one that ends early: not to be relied on.
         if bytes.contains(&0) {
-            self.problems.push(format!("{name} has a NUL byte in it"));
+            self.unread.push(format!("{name} has a NUL byte in it"));
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.files.insert(file.to_owned(), bytes);
@@ -183,7 +201,8 @@ impl SshdConfig {
             };
             if keyword.eq_ignore_ascii_case("match") {
                 let Some(criteria) = words::arguments(rest).and_then(|words| Criterion::read(&words)) else {
-                    self.problems.push(format!("{place}: bad Match"));
+                    self.problems
+                        .push(format!("{place}: the criteria of Match are not valid"));
                     continue;
                 };
                 within.truncate(around.len());
@@ -258,7 +277,7 @@ impl SshdConfig {
                 place,
                 within: within.to_vec(),
             }),
-            None => self.problems.push(format!("{place}: nothing behind the keyword")),
+            None => self.problems.push(format!("{place}: the keyword has no value")),
         }
     }
 

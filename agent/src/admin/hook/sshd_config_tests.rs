@@ -103,7 +103,6 @@ fn what_sshd_would_not_start_with_is_a_problem() {
         "AuthorizedKeysCommand /x",
         "Include loop.conf",
         "Match User",
-        "# \0",
     ] {
         let config = read(&[
             (MAIN, line),
@@ -111,4 +110,21 @@ fn what_sshd_would_not_start_with_is_a_problem() {
         ]);
         assert_eq!(config.problems.len(), 1, "{line}: {:?}", config.problems);
     }
+}
+
+#[test]
+fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
+    let config = read(&[(MAIN, "Port 22\n# \0\n")]);
+    assert_eq!(config.unread, ["/etc/ssh/sshd_config has a NUL byte in it"]);
+    let tree = Tree::of(&[
+        (MAIN, Some("Include too-large.conf\n")),
+        ("/etc/ssh/too-large.conf", None),
+    ]);
+    let config = SshdConfig::read(&tree, Path::new(MAIN), &[]);
+    assert!(
+        config.unread[0].starts_with("/etc/ssh/too-large.conf cannot be read"),
+        "{:?}",
+        config.unread
+    );
+    assert_eq!(config.problems, [""; 0]);
 }

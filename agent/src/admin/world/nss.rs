@@ -42,9 +42,6 @@ pub(crate) fn account(disk: &Disk, scratch: &Scratch, name: &str) -> Result<Opti
         Ok(ended) if ended.status == Some(NOT_FOUND) => Ok(None),
         Ok(ended) => Err(format!("getent failed: {}", words(&ended.stderr))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => in_file(),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            Err(format!("no answer within {} seconds", PATIENCE.as_secs()))
-        }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("getent: {error}")),
     }
 }

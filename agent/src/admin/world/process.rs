@@ -50,7 +50,8 @@ pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Pat
         if Instant::now() >= end {
             child.kill()?;
             child.wait()?;
-            return Err(io::ErrorKind::TimedOut.into());
+            let words = format!("it did not answer within {} seconds", patience.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, words));
         }
         thread::sleep(PAUSE);
     };

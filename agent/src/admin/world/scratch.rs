@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, flock, statvfs};
 
 use super::disk::{Disk, make_folders};
 
@@ -27,6 +27,7 @@ impl Scratch {
         let run = disk.on_host(Path::new("/run"));
         let made_run = (!run.exists()).then(|| run.clone());
         make_folders(&run)?;
+        has_room(&run)?;
         let lock = lock(&disk.itself(Path::new(LOCK)))?;
         // What an image has under these names may be a link to anywhere.
         let on_host = disk.itself(Path::new(FOLDER));
@@ -51,6 +52,20 @@ impl Scratch {
     pub(crate) fn inside(&self) -> &Path {
         Path::new(FOLDER)
     }
+}
+
+/// What is written here at most at once, but for a copy of a very long sshd_config: `sshd -T`'s answer has some KiB, and one
+/// that is cut short would look like another configuration.
+const ROOM: u64 = 256 * 1024;
+
+fn has_room(folder: &Path) -> io::Result<()> {
+    let its = statvfs(folder)?;
+    let free = its.f_bavail.saturating_mul(its.f_frsize);
+    if free < ROOM {
+        let words = format!("only {} KiB are free, {} are needed", free / 1024, ROOM / 1024);
+        return Err(io::Error::new(io::ErrorKind::StorageFull, words));
+    }
+    Ok(())
 }
 
 /// Waits for the lock. Whoever had it has removed the file in the end: then a new one is locked.
