@@ -8,6 +8,7 @@ mod checkout;
 mod conventions;
 mod links;
 mod messages;
+mod recipes;
 #[path = "../support/releases.rs"]
 #[allow(dead_code, reason = "other targets use more releases")]
 mod releases;

@@ -37,7 +37,7 @@ setups! {
 
     command_in_the_main_file: Setup {
         prepare: config!("AuthorizedKeysCommand /usr/bin/admin_keys %u", "AuthorizedKeysCommandUser nobody"),
-        expected: OTHERS, ..PLAIN
+        expected: Left("  AuthorizedKeysCommandUser ec2-instance-connect\nthen run `sshd -t`"), ..PLAIN
     };
     command_in_the_main_file_bullseye: Setup {
         release: Bullseye,
