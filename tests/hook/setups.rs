@@ -126,7 +126,7 @@ setups! {
     };
     our_program_named_by_hand: Setup {
         prepare: config!("AuthorizedKeysCommand /usr/libexec/ec2-instance-connect/eic_run_authorized_keys %u %f --chain /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody"),
-        expected: Already("already (/etc/ssh/sshd_config:"), disabled: 3, ..PLAIN
+        expected: Already("already uses EC2 Instance Connect (/etc/ssh/sshd_config:"), disabled: 3, ..PLAIN
     };
 
     include_missing: Setup { prepare: "sed -i /^Include/d /etc/ssh/sshd_config", expected: Hooked(UNIT), ..PLAIN };
