@@ -166,8 +166,11 @@ fn a_removal_without_the_package_s_own_script_unhooks_too() {
     }
     for system in [Rpm, OldRpm] {
         let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
+        let configuration = "cat /etc/ssh/sshd_config; find /etc/ssh | sort";
+        let before = cell.machine.must(configuration);
         cell.step("install", &system.install(""), OURS);
         cell.step("remove", "rpm --erase --nopreun ec2-instance-connect", NOBODY);
+        assert_eq!(cell.machine.must(configuration), before);
         cell.machine
             .must(&format!("sshd -t; systemctl restart {}", system.unit()));
         assert!(cell.machine.logs_in("ann", "own"));
