@@ -191,6 +191,26 @@ fn disabling_with_a_broken_configuration_names_what_is_broken() {
 }
 
 #[test]
+fn disabling_says_so_where_the_lines_may_be_in_a_file_that_is_not_read() {
+    if !ready("disable with a very long configuration") {
+        return;
+    }
+    let machine = Machine::root(Bookworm, concat!(rpm!(), "sed -i /^Include/d /etc/ssh/sshd_config"));
+    assert_eq!(run(&machine, "enable").status, 0);
+    machine.must("grep -q 'BEGIN ec2' /etc/ssh/sshd_config; yes '# x' | head -n 300000 >>/etc/ssh/sshd_config");
+    for (what, status) in [("disable --package", 0), ("disable", 3)] {
+        let disabled = run(&machine, what);
+        assert!(
+            disabled
+                .stdout
+                .contains("it is larger than 1048576 bytes, so this program does not know"),
+            "{disabled:?}"
+        );
+        assert_eq!(disabled.status, status);
+    }
+}
+
+#[test]
 fn what_sshd_says_of_a_copy_is_told_of_the_file() {
     if !ready("an sshd that refuses the copy") {
         return;

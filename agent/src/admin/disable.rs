@@ -34,8 +34,13 @@ pub(super) fn disable(
     let Found { mut changes, edited } = found::find(disk, now.as_ref(), owners);
     if changes.is_empty() {
         let by_aws = now.as_ref().is_some_and(|now| asks(now, Owner::Aws));
-        let had_gone = edited.is_empty() && !by_aws;
-        let verdict = with_edited(None, edited, now.as_ref());
+        let unread = now.as_ref().and_then(|now| now.config.unread.first());
+        let had_gone = edited.is_empty() && !by_aws && unread.is_none();
+        let verdict = match unread {
+            // There may be lines of ours in what was not read.
+            Some(words) => Verdict::NotRead(words.clone()),
+            None => with_edited(None, edited, now.as_ref()),
+        };
         if let Some(now) = now.as_ref().filter(|_| options.package && by_aws) {
             notes.extend(left_to_aws(now));
             // AWS's package has written over ours: the running sshd may still name this program.
