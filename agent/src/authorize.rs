@@ -42,6 +42,8 @@ pub(crate) struct Decision {
     pub(crate) keys: Vec<VerifiedKey>,
     /// What was pushed for this key and does not hold.
     pub(crate) refused: Vec<Refusal>,
+    /// How many more records there were than are judged.
+    pub(crate) passed_over: usize,
     /// Why the call could not go on.
     pub(crate) failure: Option<Failure>,
 }
@@ -225,6 +227,7 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
 
     let sifted = blob::sift(&blob, &wanted, &instance, clock::now(), &limits)?;
     decision.refused = sifted.refused;
+    decision.passed_over = sifted.passed_over;
     if sifted.candidates.is_empty() {
         return Ok(());
     }

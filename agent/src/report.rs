@@ -25,6 +25,10 @@ pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<String> {
     });
     let untold = decision.refused.len().saturating_sub(REFUSALS_TOLD);
     let more = (untold > 0).then(|| format!("Refused ssh keys for user {user}: and {untold} more"));
+    let passed_over = (decision.passed_over > 0).then(|| {
+        let count = decision.passed_over;
+        format!("Passed over {count} records for user {user}: more than are judged for one login")
+    });
     let failure = decision
         .failure
         .iter()
@@ -33,6 +37,7 @@ pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<String> {
         .chain(providing)
         .chain(refused)
         .chain(more)
+        .chain(passed_over)
         .chain(failure)
         .map(one_line)
         .collect()

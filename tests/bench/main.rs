@@ -125,6 +125,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         emulator.with_imds(|imds| {
             let chain: String = worst.chain.iter().map(Certificate::pem).collect();
             imds.set(SIGNER_CERT, chain);
+            for certificate in &worst.pki.chain {
+                imds.remove_staple(certificate);
+            }
             for (at, staple) in worst.staples.iter().enumerate() {
                 imds.serve_staple_as(&format!("{at}"), &staple.sign());
             }

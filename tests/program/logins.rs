@@ -152,7 +152,10 @@ fn for_records_that_cannot_hold_neither_signer_nor_staples_are_asked() {
     let outcome = elsewhere.login(USER).run();
     outcome.refused(
         0,
-        &refused(&key, "record is for instance i-0fedcba9876543210, not for this one"),
+        &refused(
+            &key,
+            "record is for instance i-0fedcba9876543210, this is i-0123456789abcdef0",
+        ),
     );
     assert_eq!(elsewhere.requests(), 2);
 }

@@ -48,7 +48,7 @@ fn firmware_that_names_another_instance_than_imds_gets_no_keys() {
 
     // The record is IMDS's instance's.
     let key = PublicKey::ed25519(1);
-    let why = format!("record is for instance {INSTANCE}, not for this one");
+    let why = format!("record is for instance {INSTANCE}, this is {other}");
     login.run().refused(0, &refused(&key, &why));
 
     // The record is the firmware's instance's.
@@ -70,7 +70,7 @@ fn on_xen_the_record_must_be_for_the_instance_that_imds_names() {
         .emulator
         .with_imds(|imds| imds.set("instance-id", "i-0fedcba9876543210"));
     let outcome = instance.login(USER).option("--sysfs", sysfs).run();
-    let why = format!("record is for instance {INSTANCE}, not for this one");
+    let why = format!("record is for instance {INSTANCE}, this is i-0fedcba9876543210");
     outcome.refused(0, &refused(&PublicKey::ed25519(1), &why));
 }
 

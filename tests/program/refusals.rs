@@ -257,7 +257,7 @@ fn eight_refusals_are_told_and_the_others_are_counted() {
                 imds.publish(USER, &record);
             }
         });
-        let why = "record is for instance i-0fedcba9876543210, not for this one\n";
+        let why = "record is for instance i-0fedcba9876543210, this is i-0123456789abcdef0\n";
         let told: String = keys.iter().take(8).map(|key| refused(key, why)).collect();
         let counted = more.map(|more| format!("Refused ssh keys for user {USER}: {more}\n"));
         instance
@@ -268,22 +268,46 @@ fn eight_refusals_are_told_and_the_others_are_counted() {
 }
 
 #[test]
-fn more_than_256_records_are_refused_whole_and_256_are_not() {
+fn records_after_the_first_4096_are_passed_over_with_a_word() {
     let instance = Instance::start();
     let key = PublicKey::ed25519(1);
     let junk = "#Instance=i-1\nssh-rsa AAAA\nc2ln\n\n";
     let good = instance
         .emulator
         .with_imds(|imds| blob([&imds.record(&key.line()).sign(imds.pki.leaf.key())]));
-    for (count, printed) in [(255, key.printed()), (256, String::new())] {
+    for (count, printed) in [(4095, key.printed()), (4096, String::new())] {
         let body = [junk.repeat(count).into_bytes(), good.clone()].concat();
         instance.emulator.with_imds(|imds| imds.publish_raw(USER, body));
         let outcome = instance.login(USER).run();
         assert_eq!(outcome.printed(), printed);
-        if printed.is_empty() {
-            outcome.refused(1, &provided_none("IMDS served more than 256 records"));
-        }
+        assert_eq!(outcome.status.code(), Some(0));
+        let told = format!(
+            "Passed over {} records for user {USER}: more than are judged for one login\n",
+            count + 1 - 256 - usize::from(!printed.is_empty())
+        );
+        assert!(outcome.said().contains(&told), "{outcome:?}");
+        assert!(outcome.said().lines().count() <= 11, "{outcome:?}");
     }
+}
+
+#[test]
+fn pushes_of_other_keys_for_the_same_user_crowd_nobody_out() {
+    let instance = Instance::start();
+    let key = PublicKey::ed25519(1);
+    let other = PublicKey::rsa(4096);
+    instance.emulator.with_imds(|imds| {
+        let signing = imds.pki.leaf.key().clone();
+        let sign = |line: &str| imds.record(line).sign(&signing);
+        let (mine, other) = (sign(&key.line()), sign(&other.line()));
+        let pushed = [vec![&other; 600], vec![&mine], vec![&other; 600]].concat();
+        imds.publish_raw(USER, blob(pushed));
+    });
+    let outcome = instance.login(USER).offering(key.fingerprint()).run();
+    assert_eq!(outcome.printed(), key.printed());
+    assert!(
+        !outcome.said().contains("Refused") && !outcome.said().contains("Passed over"),
+        "{outcome:?}"
+    );
 }
 
 #[test]

@@ -33,6 +33,13 @@ fn expiring(at: i64) -> RecordTemplate {
     record(1).with("Timestamp", &at.to_string())
 }
 
+fn other_instance(said: &str, here: &str) -> RecordRejection {
+    RecordRejection::OtherInstance {
+        said: said.to_owned(),
+        here: here.to_owned(),
+    }
+}
+
 /// Records that lead to no key, each for another reason.
 fn bad_records(login: &Login) -> Vec<Record> {
     let mut dss = record(9);
@@ -122,10 +129,10 @@ fn a_record_for_another_instance_is_refused() {
     let login = Login::new();
     let refused = |instance: &str| login.refusal(&login.sign(&record(1).with("Instance", instance)).bytes());
     let reason = refused("i-0123456789abcdef1");
-    assert_eq!(reason, RecordRejection::OtherInstance("i-0123456789abcdef1".into()));
+    assert_eq!(reason, other_instance("i-0123456789abcdef1", INSTANCE));
     assert_eq!(
         reason.to_string(),
-        "record is for instance i-0123456789abcdef1, not for this one"
+        "record is for instance i-0123456789abcdef1, this is i-0123456789abcdef0"
     );
     for near in [
         "",
@@ -134,7 +141,7 @@ fn a_record_for_another_instance_is_refused() {
         "I-0123456789ABCDEF0",
         " i-0123456789abcdef0",
     ] {
-        assert_eq!(refused(near), RecordRejection::OtherInstance(near.into()));
+        assert_eq!(refused(near), other_instance(near, INSTANCE));
     }
 }
 
@@ -187,15 +194,27 @@ fn a_record_that_expires_after_it_was_sifted_is_refused() {
     let refusal = candidate()
         .verify(&login.signer, &other, now)
         .expect_err("another instance");
-    assert_eq!(refusal.reason, RecordRejection::OtherInstance(INSTANCE.into()));
+    assert_eq!(refusal.reason, other_instance(INSTANCE, "i-0123456789abcdef1"));
 }
 
 #[test]
-fn a_timestamp_has_no_upper_bound_but_is_plain_decimal() {
+fn a_timestamp_is_plain_decimal_of_at_most_18_digits() {
     let login = Login::new();
     let stamped = |text: &str| login.sign(&record(1).with("Timestamp", text)).bytes();
-    for far in ["99999999999999999999999999", "18446744073709551615", "00001750000060"] {
+    for far in ["999999999999999999", "00001750000060"] {
         assert_eq!(login.printed(&stamped(far)), [key(1)], "{far}");
+    }
+    for long in [
+        "1000000000000000000",
+        "0000000001750000060",
+        "99999999999999999999999999",
+    ] {
+        let refusal = login.refusal(&stamped(long));
+        assert_eq!(refusal, RecordRejection::TimestampDigits(long.len()));
+        assert_eq!(
+            refusal.to_string(),
+            format!("record's Timestamp has {} digits, more than 18", long.len())
+        );
     }
     for no_number in ["", "-1", "+1750000060", "1750000060 ", "1.75e9", "0x684ee2bc"] {
         assert_eq!(
@@ -399,20 +418,87 @@ fn a_line_longer_than_the_limit_is_refused() {
 }
 
 #[test]
-fn a_key_line_with_a_carriage_return_prints_nothing_of_it() {
+fn a_key_line_that_ends_in_a_carriage_return_is_printed_without_it() {
     let login = Login::new();
-    let refusal = login.refusal(&keyed(&login, &format!("{}\r", key(1))));
-    assert_eq!(refusal, RecordRejection::Key(KeyRejection::Base64));
-    let comment = keyed(&login, &format!("{} comment\r", key(1)));
-    assert_eq!(login.printed(&comment), [key(1)]);
+    // The signature covers it: these are the bytes that were received.
+    for line in [format!("{}\r", key(1)), format!("{} comment\r", key(1))] {
+        assert_eq!(login.printed(&keyed(&login, &line)), [key(1)]);
+    }
+    let unsigned = String::from_utf8(keyed(&login, &key(1))).expect("a record is ASCII");
+    let added = unsigned.replace(&key(1), &format!("{}\r", key(1)));
+    assert_eq!(login.refusal(added.as_bytes()), RecordRejection::Signature);
+    let within = key(1).replacen('A', "\r", 1);
+    assert_eq!(
+        login.refusal(&keyed(&login, &within)),
+        RecordRejection::Key(KeyRejection::Base64)
+    );
 }
 
 #[test]
-fn as_many_records_as_the_limit_are_taken_and_one_more_is_refused_whole() {
+fn records_of_other_keys_crowd_none_out() {
+    let mut login = Login::new();
+    let (mine, other) = (login.sign(&record(1)), login.sign(&record(2)));
+    login.fingerprint = Some(fingerprint(&key(1)));
+    for records in [
+        [vec![&other; 1000], vec![&mine]].concat(),
+        [vec![&mine], vec![&other; 1000]].concat(),
+    ] {
+        let (keys, refused) = login.judge(&blob(records));
+        assert_eq!(lines(&keys), [key(1)]);
+        assert_eq!(refused, []);
+    }
+}
+
+#[test]
+fn bad_records_of_the_same_key_crowd_no_good_one_out() {
     let login = Login::new();
-    let good = login.sign(&record(1));
-    let records = vec![&good; 256];
-    assert_eq!(login.printed(&blob(records.clone())).len(), 256);
-    let over = blob([records, vec![&good]].concat());
-    assert_eq!(login.try_judge(&over).err(), Some(BlobError::TooManyRecords(256)));
+    let (good, bad) = (login.sign(&record(1)), login.sign(&record(1).with("Timestamp", "1")));
+    let records = [vec![&bad; 1000], vec![&good]].concat();
+    let sifted = sifted(&blob(records));
+    assert_eq!((sifted.0, sifted.1, sifted.2), (1, 256, 744));
+}
+
+/// How many candidates, refusals and records passed over there are.
+fn sifted(blob: &[u8]) -> (usize, usize, usize) {
+    let sifted = sift(blob, &Wanted::Any, &this_instance(), now(), &Limits::default()).expect("a key blob");
+    (sifted.candidates.len(), sifted.refused.len(), sifted.passed_over)
+}
+
+#[test]
+fn of_more_records_than_are_judged_those_that_expire_last_are() {
+    let login = Login::new();
+    let early = login.sign(&expiring(NOW + 10));
+    let late = login.sign(&record(2).with("Timestamp", &(NOW + 60).to_string()));
+    assert_eq!(sifted(&blob(vec![&early; 256])), (256, 0, 0));
+    for records in [
+        [vec![&early; 300], vec![&late]].concat(),
+        [vec![&late], vec![&early; 300]].concat(),
+    ] {
+        let blob = blob(records);
+        assert_eq!(sifted(&blob), (256, 0, 45));
+        assert!(login.printed(&blob).contains(&key(2)));
+    }
+}
+
+#[test]
+fn more_records_than_the_service_can_make_are_not_even_read() {
+    let login = Login::new();
+    let good = login.sign(&record(1)).bytes();
+    let tiny = "#\n\n".repeat(4095).into_bytes();
+    assert_eq!(sifted(&[&tiny[..], &good].concat()), (1, 256, 4095 - 256));
+    let tiny = "#\n\n".repeat(4096).into_bytes();
+    assert_eq!(sifted(&[&tiny[..], &good].concat()), (0, 256, 4097 - 256));
+}
+
+#[test]
+fn two_hundred_and_fifty_six_of_the_longest_records_fit_into_the_limit() {
+    let login = Login::new();
+    // The signature of a signer of 4096 bits, in lines of 64.
+    let mut longest = record(1).with("Caller", &"a".repeat(2048));
+    longest.key_line = format!("{} {}", key(1), "c".repeat(4096 - key(1).len() - 1));
+    assert_eq!(longest.key_line.len(), 4096);
+    let wrapped = 684 + 684 / 64 - 344;
+    let length = login.sign(&longest).bytes().len() + wrapped + "\n".len();
+    assert!(256 * length <= Limits::default().blob_bytes, "{length}");
+    assert_eq!(sifted(&blob(vec![&login.sign(&longest); 256])).0, 256);
 }

@@ -21,8 +21,8 @@ use nix::unistd::{Pid, close};
 use super::safe_path::{self, UnsafePath};
 use crate::verify::text::printable;
 
-/// The most that is taken of its output: as much as of our own (`Limits::blob_bytes`). What is longer is cut after the
-/// last whole line.
+/// The most that is taken of its output: a hundred keys of 4,096 characters, and more. What is longer is cut after the last
+/// whole line.
 const OUTPUT_BYTES: usize = 512 * 1024;
 
 /// What sshd gives a key command (`subprocess` in OpenSSH's misc.c).

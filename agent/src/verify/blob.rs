@@ -1,5 +1,6 @@
 //! The key blob: its records told apart, and those set aside that cannot lead to a key whoever signed them.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use super::identity::InstanceId;
@@ -15,6 +16,8 @@ pub struct Sifted<'a> {
     pub candidates: Vec<Record<'a>>,
     /// What was pushed for this key and cannot. A record for another key is in neither list.
     pub refused: Vec<Refusal>,
+    /// How many more records there are than are judged.
+    pub passed_over: usize,
 }
 
 /// One thing that was pushed and did not lead to a key.
@@ -35,7 +38,8 @@ pub fn is_empty(body: &[u8]) -> bool {
 /// Tells a blob's records apart and sorts out those that cannot hold for this key, instance and time.
 ///
 /// `now` is in seconds since the epoch. Each record that remains is judged again, by a later clock, when its
-/// signature is.
+/// signature is. Where more remain than are judged, those that expire last do: the key of somebody who is logging in was
+/// pushed a moment ago, wherever IMDS lists it.
 ///
 /// # Errors
 /// [`BlobError`] where the answer is no key blob at all.
@@ -46,57 +50,69 @@ pub fn sift<'a>(
     now: u64,
     limits: &Limits,
 ) -> Result<Sifted<'a>, BlobError> {
-    let mut sifted = Sifted {
-        candidates: Vec::new(),
-        refused: Vec::new(),
-    };
-    for bytes in records(body, limits)? {
-        match Record::parse(bytes, limits) {
-            Ok(record) if !wanted.includes(record.key().fingerprint()) => {}
+    let mut records = Records(body).peekable();
+    if records.peek().is_none() {
+        return Err(BlobError::NoRecord(quoted(body)));
+    }
+    let mut candidates = Vec::new();
+    let mut refused = Vec::new();
+    let mut passed_over = 0;
+    for bytes in records.by_ref().take(limits.records_read) {
+        let refusal = match Record::parse(bytes, limits) {
+            Ok(record) if !wanted.includes(record.key().fingerprint()) => continue,
             Ok(record) => match record.holds_for(instance, now) {
-                Ok(()) => sifted.candidates.push(record),
-                Err(reason) => sifted.refused.push(record.refusal(reason)),
+                Ok(()) => {
+                    candidates.push(record);
+                    continue;
+                }
+                Err(reason) => record.refusal(reason),
             },
-            Err(refusal) if refusal.fingerprint.as_deref().is_some_and(|key| !wanted.includes(key)) => {}
-            Err(refusal) => sifted.refused.push(refusal),
+            Err(refusal) if refusal.fingerprint.as_deref().is_some_and(|key| !wanted.includes(key)) => continue,
+            Err(refusal) => refusal,
+        };
+        if refused.len() < limits.records {
+            refused.push(refusal);
+        } else {
+            passed_over += 1;
         }
     }
-    Ok(sifted)
+    passed_over += records.count();
+    if candidates.len() > limits.records {
+        passed_over += candidates.len() - limits.records;
+        candidates.sort_by_key(|record| Reverse(record.expires()));
+        candidates.truncate(limits.records);
+    }
+    Ok(Sifted {
+        candidates,
+        refused,
+        passed_over,
+    })
 }
 
 /// The records of a blob: the stretches between blank lines whose first line starts with `#`.
-fn records<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<&'a [u8]>, BlobError> {
-    let mut records = Vec::new();
-    let mut rest = body;
-    while !rest.is_empty() {
-        let (stretch, behind) = match rest.windows(2).position(|pair| pair == b"\n\n") {
-            Some(end) => rest.split_at(end + 1),
-            None => (rest, &[][..]),
-        };
-        rest = behind;
-        // Blank lines in a row, and before the first record.
-        let stretch = match stretch.iter().position(|&byte| byte != b'\n') {
-            Some(start) => stretch.split_at(start).1,
-            None => continue,
-        };
-        if stretch.first() == Some(&b'#') {
-            if records.len() == limits.records {
-                return Err(BlobError::TooManyRecords(limits.records));
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            // Blank lines in a row, and before the first record.
+            let start = self.0.iter().position(|&byte| byte != b'\n')?;
+            let (_, rest) = self.0.split_at(start);
+            let end = rest.windows(2).position(|pair| pair == b"\n\n");
+            let (stretch, behind) = rest.split_at(end.map_or(rest.len(), |line_end| line_end + 1));
+            self.0 = behind;
+            if stretch.first() == Some(&b'#') {
+                return Some(stretch);
             }
-            records.push(stretch);
         }
     }
-    if records.is_empty() {
-        return Err(BlobError::NoRecord(quoted(body)));
-    }
-    Ok(records)
 }
 
 /// Why an answer is no key blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobError {
-    /// More records than are taken.
-    TooManyRecords(usize),
     /// Something, but no record; this is how it starts.
     NoRecord(String),
 }
@@ -104,9 +120,6 @@ pub enum BlobError {
 impl fmt::Display for BlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooManyRecords(limit) => {
-                write!(f, "IMDS served more than {limit} records")
-            }
             Self::NoRecord(start) => {
                 write!(f, "IMDS served keys without a record, starting \"{start}\"")
             }
@@ -120,9 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn told_apart(body: &str) -> Vec<&str> {
-        records(body.as_bytes(), &Limits::default())
-            .unwrap_or_default()
-            .into_iter()
+        Records(body.as_bytes())
             .map(|record| std::str::from_utf8(record).unwrap())
             .collect()
     }
@@ -144,29 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn more_records_than_the_limit_are_refused_whole() {
-        let limits = Limits {
-            records: 2,
-            ..Limits::default()
-        };
-        assert!(records(b"#\n\n#\n\n", &limits).is_ok());
-        assert_eq!(records(b"#\n\n#\n\n#\n\n", &limits), Err(BlobError::TooManyRecords(2)));
-    }
-
-    #[test]
     fn an_answer_without_a_record_is_told_from_an_empty_one() {
         assert!(is_empty(b"") && is_empty(b"\n \n"));
         assert!(!is_empty(b"<html>"));
-        assert_eq!(
-            records(b"<html>\x1b", &Limits::default()),
-            Err(BlobError::NoRecord("<html>\\x1b".into()))
-        );
+        let instance = InstanceId::parse(b"i-01234567").unwrap();
+        let refusal = sift(b"<html>\x1b", &Wanted::Any, &instance, 0, &Limits::default()).map(|_| ());
+        assert_eq!(refusal, Err(BlobError::NoRecord("<html>\\x1b".into())));
     }
 
     proptest! {
         #[test]
         fn telling_apart_never_panics_and_never_mixes_records(body in "[#a\n ]{0,60}") {
-            for record in records(body.as_bytes(), &Limits::default()).unwrap_or_default() {
+            for record in Records(body.as_bytes()) {
                 prop_assert_eq!(record.first(), Some(&b'#'));
                 prop_assert!(!record.windows(2).any(|pair| pair == b"\n\n"));
             }

@@ -2,16 +2,20 @@
 //!
 //! They are passed in, never read as constants where they are applied, so that a test can set each one.
 
-/// Bounds on what one call takes from IMDS. What goes over one ends the call with nothing printed; a record with a line
-/// that is too long is refused alone.
+/// Bounds on what one call takes from IMDS. What goes over one ends the call with nothing printed, except among records: one
+/// with a line that is too long is refused alone, and those over a number are passed over.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Certificates in `signer-cert/`. The real chain has four; a path longer than a handful is never built.
     pub certificates: usize,
     /// Names in `signer-ocsp/`. One staple for each certificate.
     pub staples: usize,
-    /// Records in the key blob. A record lives 60 seconds; more than four pushes a second for one user is no login.
+    /// Records for the offered key that are judged, those that expire last: four pushes a second of one and the same key,
+    /// for the 60 seconds that a record lives. Each costs a signature (0.03 ms with RSA 2048).
     pub records: usize,
+    /// Records that are read to see which are for the offered key. More do not fit into [`Limits::blob_bytes`], unless they
+    /// are shorter than any that the service makes (450 bytes, 345 of them the signature); those are passed over.
+    pub records_read: usize,
     /// Bytes of one line of a record. An RSA key of 16384 bits is 2,800 characters, its comment comes on top.
     pub record_line_bytes: usize,
     /// Bytes of the token. Real ones have 56; it goes into a header of every later request.
@@ -20,7 +24,8 @@ pub struct Limits {
     pub line_bytes: usize,
     /// Bytes of the instance-identity document. Real ones have about 500.
     pub document_bytes: usize,
-    /// Bytes of the key blob: as many records as are taken, with the largest key that is usual (RSA 4096).
+    /// Bytes of the key blob: 256 records of 7 KiB each. The longest have a key of 4,096 characters (the API's bound, comment
+    /// included), a caller of 2,048 (an ARN's), a signature of 700 (RSA 4096) and 150 of everything else.
     pub blob_bytes: usize,
     /// Bytes of `signer-cert/`: as many certificates as are taken, 4 KiB each as PEM (real ones have 1.5 to 2 KiB).
     pub chain_bytes: usize,
@@ -38,11 +43,12 @@ impl Default for Limits {
             certificates: 16,
             staples: 16,
             records: 256,
+            records_read: 4096,
             record_line_bytes: 8 * 1024,
             token_bytes: 1024,
             line_bytes: 256,
             document_bytes: 4 * 1024,
-            blob_bytes: 512 * 1024,
+            blob_bytes: 256 * 7 * 1024,
             chain_bytes: 64 * 1024,
             listing_bytes: 4 * 1024,
             staple_name_bytes: 128,

@@ -67,13 +67,21 @@ impl<'a> Record<'a> {
         &self.key
     }
 
+    /// When the key ends, they say, in seconds since the epoch.
+    pub(super) fn expires(&self) -> u64 {
+        self.expires
+    }
+
     /// Whether the record is for this instance, and its key has not ended at `now` (seconds since the epoch).
     ///
     /// # Errors
     /// [`RecordRejection::OtherInstance`], [`RecordRejection::Expired`].
     pub fn holds_for(&self, instance: &InstanceId, now: u64) -> Result<(), RecordRejection> {
         if self.instance != instance.as_str().as_bytes() {
-            return Err(RecordRejection::OtherInstance(quoted(self.instance)));
+            return Err(RecordRejection::OtherInstance {
+                said: quoted(self.instance),
+                here: instance.as_str().to_owned(),
+            });
         }
         if self.expires <= now {
             return Err(RecordRejection::Expired(Span::between(self.expires, now)));
@@ -224,14 +232,20 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Seconds since the epoch, in plain ASCII decimal without an upper bound: beyond 64 bits is the far future.
+/// The most digits of a timestamp: as many as fit into 64 bits, whatever they are. The service's have ten.
+const TIMESTAMP_DIGITS: usize = 18;
+
+/// Seconds since the epoch, in plain ASCII decimal.
 fn expiry(timestamp: &[u8]) -> Result<u64, RecordRejection> {
     let refused = || RecordRejection::Timestamp(quoted(timestamp));
     if timestamp.is_empty() || !timestamp.iter().all(u8::is_ascii_digit) {
         return Err(refused());
     }
+    if timestamp.len() > TIMESTAMP_DIGITS {
+        return Err(RecordRejection::TimestampDigits(timestamp.len()));
+    }
     let digits = std::str::from_utf8(timestamp).map_err(|_| refused())?;
-    Ok(digits.parse().unwrap_or(u64::MAX))
+    digits.parse().map_err(|_| refused())
 }
 
 /// Why a record leads to no key.
@@ -249,6 +263,8 @@ pub enum RecordRejection {
     Twice(&'static str),
     /// Its timestamp is not a plain decimal number.
     Timestamp(String),
+    /// Its timestamp has this many digits.
+    TimestampDigits(usize),
     /// Its key is not taken.
     Key(KeyRejection),
     /// Its signature is not base64.
@@ -256,7 +272,12 @@ pub enum RecordRejection {
     /// Its signature is not the signer's over these bytes.
     Signature,
     /// It is for another instance.
-    OtherInstance(String),
+    OtherInstance {
+        /// The one it is for.
+        said: String,
+        /// This one.
+        here: String,
+    },
     /// It ended this long ago.
     Expired(Span),
 }
@@ -270,10 +291,16 @@ impl fmt::Display for RecordRejection {
             Self::Missing(name) => write!(f, "record has no {name}"),
             Self::Twice(name) => write!(f, "record has {name} twice"),
             Self::Timestamp(said) => write!(f, "record's Timestamp is \"{said}\", no number"),
+            Self::TimestampDigits(digits) => {
+                write!(
+                    f,
+                    "record's Timestamp has {digits} digits, more than {TIMESTAMP_DIGITS}"
+                )
+            }
             Self::Key(why) => write!(f, "record's {why}"),
             Self::SignatureNotBase64 => f.write_str("record's signature is not base64"),
             Self::Signature => f.write_str("record's signature is not the signer's"),
-            Self::OtherInstance(said) => write!(f, "record is for instance {said}, not for this one"),
+            Self::OtherInstance { said, here } => write!(f, "record is for instance {said}, this is {here}"),
             Self::Expired(ago) => write!(f, "record expired {ago} ago"),
         }
     }
@@ -336,9 +363,15 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_is_plain_decimal_without_an_upper_bound() {
-        for (text, expires) in [("0", 0), ("007", 7), ("18446744073709551616", u64::MAX)] {
+    fn a_timestamp_is_plain_decimal_of_at_most_18_digits() {
+        for (text, expires) in [("0", 0), ("007", 7), ("999999999999999999", 999_999_999_999_999_999)] {
             assert_eq!(expiry(text.as_bytes()), Ok(expires));
+        }
+        for text in ["1000000000000000000", "0000000001750000060", "18446744073709551616"] {
+            assert_eq!(
+                expiry(text.as_bytes()),
+                Err(RecordRejection::TimestampDigits(text.len()))
+            );
         }
         for text in ["", " 1", "1 ", "+1", "-1", "1.5", "0x10", "1e9", "١"] {
             assert!(
@@ -423,7 +456,10 @@ mod tests {
         );
         assert_eq!(
             record.holds_for(&other, 99),
-            Err(RecordRejection::OtherInstance("i-01234567".into()))
+            Err(RecordRejection::OtherInstance {
+                said: "i-01234567".into(),
+                here: "i-012345678".into()
+            })
         );
     }
 

@@ -36,12 +36,15 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a key line: kind, base64, and perhaps a comment, between blanks and tabs in any number (people paste).
+    /// Reads a key line: kind, base64, and perhaps a comment, between blanks and tabs in any number (people paste). A
+    /// carriage return at its end is part of the line end, as to OpenSSH.
     ///
     /// # Errors
     /// [`KeyRejection`] names what is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Self, KeyRejection> {
         let mut words = line
+            .strip_suffix(b"\r")
+            .unwrap_or(line)
             .split(|b| matches!(b, b' ' | b'\t'))
             .filter(|word| !word.is_empty());
         let word = words.next().unwrap_or_default();
@@ -260,7 +263,11 @@ mod tests {
     fn a_line_without_a_readable_key_is_refused() {
         assert_eq!(PublicKey::parse(b"ssh-ed25519"), Err(KeyRejection::NoBlob));
         assert_eq!(PublicKey::parse(b"ssh-ed25519 ****"), Err(KeyRejection::Base64));
-        assert_eq!(PublicKey::parse(b"ssh-ed25519 AAAA\r"), Err(KeyRejection::Base64));
+        assert_eq!(PublicKey::parse(b"ssh-ed25519 AA\rAA"), Err(KeyRejection::Base64));
+        assert_eq!(
+            PublicKey::parse(b"ssh-ed25519\rAAAA"),
+            Err(KeyRejection::Kind("ssh-ed25519\\x0dAAAA".into()))
+        );
         assert!(matches!(
             PublicKey::parse(b"ssh-ed25519 AAAA"),
             Err(KeyRejection::Malformed(_))
