@@ -17,9 +17,14 @@ pub(crate) fn certificates(mut text: &[u8]) -> impl Iterator<Item = CertificateD
         if text.is_empty() {
             return None;
         }
-        let next = (1..text.len())
-            .find(|&at| begins_a_block(text.split_at(at)))
-            .unwrap_or(text.len());
+        let next = text
+            .windows(1 + BEGIN.len())
+            .enumerate()
+            .find(|(at, window)| {
+                matches!(window.split_first(), Some((b'\n' | b'\r' | b'\xbf', BEGIN)))
+                    && is_start_of_line(text.split_at(at + 1).0)
+            })
+            .map_or(text.len(), |(at, _)| at + 1);
         let (block, behind) = text.split_at(next);
         text = behind;
         Some(block)
@@ -27,11 +32,10 @@ pub(crate) fn certificates(mut text: &[u8]) -> impl Iterator<Item = CertificateD
     .filter_map(|block| CertificateDer::from_pem_slice(block).ok())
 }
 
-/// Whether what is after this place is the first line of a block, and stands at the start of its line.
-fn begins_a_block((before, after): (&[u8], &[u8])) -> bool {
-    after.starts_with(BEGIN)
-        && matches!(
-            before.strip_suffix(BYTE_ORDER_MARK).unwrap_or(before),
-            [] | [.., b'\n' | b'\r']
-        )
+/// Whether a line starts after this, perhaps with a byte order mark.
+fn is_start_of_line(before: &[u8]) -> bool {
+    matches!(
+        before.strip_suffix(BYTE_ORDER_MARK).unwrap_or(before),
+        [] | [.., b'\n' | b'\r']
+    )
 }
