@@ -1,8 +1,10 @@
 //! Everything that can go wrong between a request and its answer, each fault switchable per path, method and count.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -31,12 +33,20 @@ pub enum Fault {
     LongContentLength,
     /// A Content-Length of half the body, all of which is sent.
     ShortContentLength,
+    /// Closes in the middle of the head.
+    CutHead,
     /// Closes in the middle of the body.
     Cut,
+    /// Resets the connection (RST) in the middle of the body.
+    ResetBody,
     /// Resets the connection (RST) instead of answering.
     Reset,
+    /// Answers properly, says nothing of closing the connection, and closes it.
+    CloseAfter,
     /// Closes the connection in good order (FIN) instead of answering.
     Close,
+    /// Waits that long, then closes so.
+    LateClose(Duration),
     /// 302 to that location.
     Redirect(String),
     /// Puts that many headers before the proper answer's.
@@ -49,6 +59,8 @@ pub enum Fault {
     Body(Vec<u8>),
     /// These bytes, head and all, then a close.
     Raw(Vec<u8>),
+    /// The first of these, head and all, and then the second again and again.
+    EndlessRaw(Vec<u8>, Vec<u8>),
 }
 
 impl Fault {
@@ -63,15 +75,20 @@ impl Fault {
             Self::EndlessBody => "endless body",
             Self::LongContentLength => "long Content-Length",
             Self::ShortContentLength => "short Content-Length",
+            Self::CutHead => "cut head",
             Self::Cut => "cut",
+            Self::ResetBody => "reset body",
             Self::Reset => "reset",
+            Self::CloseAfter => "close after",
             Self::Close => "close",
+            Self::LateClose(_) => "late close",
             Self::Redirect(_) => "redirect",
             Self::HeaderFlood(_) => "header flood",
             Self::Html => "html",
             Self::Status(_) => "status",
             Self::Body(_) => "body",
             Self::Raw(_) => "raw",
+            Self::EndlessRaw(..) => "endless raw",
         }
     }
 
@@ -109,15 +126,32 @@ impl Fault {
                 stream.write_all(&[head, response.body].concat()).await?;
                 stream.shutdown().await?;
             }
-            Self::Cut => {
+            Self::CutHead => {
                 let head = response.head(Some(length));
-                let half = &response.body[..length / 2];
-                stream.write_all(&[&head, half].concat()).await?;
+                stream.write_all(&head[..head.len() / 2]).await?;
+                stream.shutdown().await?;
+            }
+            Self::Cut => {
+                stream.write_all(&response.first_half()).await?;
+                stream.shutdown().await?;
+            }
+            Self::ResetBody => {
+                stream.write_all(&response.first_half()).await?;
+                // Time for the client to read it: an RST makes its kernel drop what is unread.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                stream.set_zero_linger()?;
+            }
+            Self::CloseAfter => {
+                stream.write_all(&response.bytes()).await?;
                 stream.shutdown().await?;
             }
             // A linger time of zero makes the close an RST.
             Self::Reset => stream.set_zero_linger()?,
             Self::Close => stream.shutdown().await?,
+            Self::LateClose(time) => {
+                tokio::time::sleep(time).await;
+                stream.shutdown().await?;
+            }
             Self::Redirect(location) => {
                 let redirect = Response::new(302, "text/plain", "").with("Location", &location);
                 return Ok(Some(redirect));
@@ -139,6 +173,10 @@ impl Fault {
             Self::Raw(bytes) => {
                 stream.write_all(&bytes).await?;
                 stream.shutdown().await?;
+            }
+            Self::EndlessRaw(first, again) => {
+                stream.write_all(&first).await?;
+                endless(stream, &again).await?;
             }
         }
         Ok(None)
@@ -182,8 +220,27 @@ pub struct FaultRule {
     pub skip: usize,
     /// How many requests are hit after that; all where `None`.
     pub count: Option<usize>,
+    /// Which of those are hit; all where `None`.
+    pub share: Option<Share>,
     /// What happens to them.
     pub fault: Fault,
+}
+
+/// So many of a hundred, picked by a seed: the same ones in every run.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// How many of a hundred.
+    pub percent: u32,
+    /// Picks them.
+    pub seed: u64,
+}
+
+impl Share {
+    /// Whether the `n`th one of these is picked.
+    pub(crate) fn picks(self, of: &str, n: usize) -> bool {
+        let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(format!("{} {of} {n}", self.seed)));
+        u32::from(u16::from_be_bytes([first, second])) * 100 < self.percent << 16
+    }
 }
 
 impl FaultRule {
@@ -195,6 +252,7 @@ impl FaultRule {
             path_prefix: path_prefix.to_owned(),
             skip: 0,
             count: None,
+            share: None,
             fault,
         }
     }
@@ -227,25 +285,40 @@ impl FaultRule {
         self.skip = n.saturating_sub(1);
         self
     }
+
+    /// Only this share of the requests that match, on each path for itself.
+    #[must_use]
+    pub fn share(mut self, share: Share) -> Self {
+        self.share = Some(share);
+        self
+    }
 }
 
 /// The rules in force, with their counts.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<(FaultRule, usize)>);
+pub(crate) struct Faults {
+    rules: Vec<(FaultRule, usize)>,
+    /// How many requests each path has had: those of one path come one after the other, so that a share of them is
+    /// the same one however requests of different paths overtake each other.
+    seen: HashMap<String, usize>,
+}
 
 impl Faults {
     pub(crate) fn add(&mut self, rule: FaultRule) {
-        self.0.push((rule, 0));
+        self.rules.push((rule, 0));
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.rules.clear();
     }
 
     /// The fault for this request: of the first rule that hits. Every rule that matches counts it.
     pub(crate) fn pick(&mut self, listener: Listener, method: &str, path: &str) -> Option<Fault> {
+        let asked = format!("{method} {path}");
+        let nth = self.seen.entry(asked.clone()).or_default();
+        *nth += 1;
         let mut picked = None;
-        for (rule, seen) in &mut self.0 {
+        for (rule, seen) in &mut self.rules {
             let matches = rule.listener == listener
                 && path.starts_with(&rule.path_prefix)
                 && rule.method.as_deref().is_none_or(|only| only == method);
@@ -254,6 +327,7 @@ impl Faults {
             }
             *seen += 1;
             let hit = *seen > rule.skip && rule.count.is_none_or(|n| *seen <= rule.skip + n);
+            let hit = hit && rule.share.is_none_or(|share| share.picks(&asked, *nth));
             if hit && picked.is_none() {
                 picked = Some(rule.fault.clone());
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::fault::{Fault, FaultRule, Faults};
+use crate::fault::{Fault, FaultRule, Faults, Share};
 use crate::http::{self, Answer, Request, Site};
 use crate::imds::Imds;
 use crate::instance::{self, InstanceFiles};
@@ -39,6 +39,10 @@ struct Changing {
     imds: Imds,
     service: Service,
     faults: Faults,
+    /// Of IMDS's connections, those to reset, and how many there have been since that was set.
+    resets: Option<(Share, usize)>,
+    /// Whether IMDS closes each connection after one answer, and says so.
+    closing: bool,
     latency: Duration,
     requests: Vec<LoggedRequest>,
     imds_connections: usize,
@@ -71,6 +75,8 @@ impl Emulator {
                 imds: Imds::new(&options, pki),
                 service: Service::new(&options),
                 faults: Faults::default(),
+                resets: None,
+                closing: false,
                 latency: options.latency,
                 requests: Vec::new(),
                 imds_connections: 0,
@@ -201,7 +207,19 @@ impl Emulator {
 
     /// Behaves again, from the next request on.
     pub fn clear_faults(&self) {
-        self.state.lock().faults.clear();
+        let mut state = self.state.lock();
+        state.faults.clear();
+        state.resets = None;
+    }
+
+    /// Resets this share of IMDS's connections as they are accepted, until [`Emulator::clear_faults`].
+    pub fn reset_connections(&self, share: Share) {
+        self.state.lock().resets = Some((share, 0));
+    }
+
+    /// Answers each of IMDS's requests with `Connection: close` and closes, as the real one does.
+    pub fn close_each_connection(&self) {
+        self.state.lock().closing = true;
     }
 
     /// How long every answer takes from the next request on.
@@ -248,8 +266,8 @@ impl State {
 
 /// Binds now, so that a port in use is an error of `start`.
 fn bind(address: &SocketAddr) -> io::Result<TcpListener> {
-    let listener =
-        TcpListener::bind(address).map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -272,14 +290,19 @@ struct Front {
 }
 
 impl Site for Front {
-    fn connected(&self) -> usize {
+    fn connected(&self) -> Option<usize> {
         let mut state = self.state.lock();
-        let count = match self.listener {
-            Listener::Imds => &mut state.imds_connections,
-            Listener::Service => &mut state.service_connections,
+        let state = &mut *state;
+        let (count, resets) = match self.listener {
+            Listener::Imds => (&mut state.imds_connections, state.resets.as_mut()),
+            Listener::Service => (&mut state.service_connections, None),
         };
         *count += 1;
-        *count
+        let reset = resets.is_some_and(|(share, nth)| {
+            *nth += 1;
+            share.picks("connections", *nth)
+        });
+        (!reset).then_some(*count)
     }
 
     fn answer(&self, connection: usize, request: Request) -> Answer {
@@ -287,6 +310,7 @@ impl Site for Front {
         let mut state = self.state.lock();
         let state = &mut *state;
         let response = match self.listener {
+            Listener::Imds if state.closing => state.imds.answer(&request).with("Connection", "close"),
             Listener::Imds => state.imds.answer(&request),
             Listener::Service => state.service.answer(&request, &mut state.imds),
         };

@@ -92,6 +92,13 @@ impl Response {
         bytes.extend(&self.body);
         bytes
     }
+
+    /// The head, and the first half of the body that it announces.
+    pub(crate) fn first_half(&self) -> Vec<u8> {
+        let mut bytes = self.head(Some(self.body.len()));
+        bytes.extend(&self.body[..self.body.len() / 2]);
+        bytes
+    }
 }
 
 fn reason(status: u16) -> &'static str {
@@ -124,8 +131,8 @@ pub(crate) struct Answer {
 
 /// Who answers on a listener.
 pub(crate) trait Site: Send + Sync {
-    /// Takes note of a new connection and gives it its number.
-    fn connected(&self) -> usize;
+    /// Takes note of a new connection and gives it its number; `None` where it is to be reset.
+    fn connected(&self) -> Option<usize>;
     /// Answers a request that came on that connection.
     fn answer(&self, connection: usize, request: Request) -> Answer;
 }
@@ -147,7 +154,9 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<dyn Site>) {
 
 /// Answers one request after the other until either side closes.
 async fn connection(mut stream: TcpStream, site: &dyn Site) -> io::Result<()> {
-    let number = site.connected();
+    let Some(number) = site.connected() else {
+        return stream.set_zero_linger();
+    };
     stream.set_nodelay(true)?;
     let mut received = Vec::new();
     loop {
@@ -163,6 +172,7 @@ async fn connection(mut stream: TcpStream, site: &dyn Site) -> io::Result<()> {
             .header("Connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let answer = site.answer(number, request);
+        let close = close || header(&answer.response.headers, "Connection").is_some();
         if !answer.delay.is_zero() {
             tokio::time::sleep(answer.delay).await;
         }

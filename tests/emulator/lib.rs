@@ -52,7 +52,7 @@ pub mod worst;
 pub use certificate::{Certificate, CertificateTemplate};
 pub use dead_end::{RefusingPort, SilentListener};
 pub use encoding::{base64_lines, now, pem, upper_hex};
-pub use fault::{Fault, FaultRule};
+pub use fault::{Fault, FaultRule, Share};
 pub use handle::Emulator;
 pub use imds::Imds;
 pub use key::{Key, SignatureAlgorithm};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{connect, emulator, get, parse, raw, send};
 use crate::fault::MISSING_BYTES;
 use crate::imds::TOKEN;
-use crate::{Emulator, Fault, FaultRule, RefusingPort, SilentListener};
+use crate::{Emulator, Fault, FaultRule, RefusingPort, Share, SilentListener};
 
 /// The request that these tests spoil the answer of: 200 with 56 bytes.
 fn request() -> String {
@@ -127,6 +127,83 @@ fn content_lengths_lie_in_both_directions() {
 fn cut_closes_in_the_middle_of_the_body() {
     let reply = parse(&answer(Fault::Cut));
     assert_eq!((told_length(&reply.head), reply.body.len()), (BODY, BODY / 2));
+}
+
+#[test]
+fn cut_head_closes_in_the_middle_of_the_head() {
+    let received = answer(Fault::CutHead);
+    assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(!received.windows(4).any(|four| four == b"\r\n\r\n"));
+}
+
+#[test]
+fn reset_body_resets_after_half_the_body() {
+    let emulator = faulty(Fault::ResetBody);
+    let mut stream = connect(&emulator.imds_url());
+    stream.write_all(request().as_bytes()).expect("the request is sent");
+    let mut received = Vec::new();
+    let end = stream.read_to_end(&mut received);
+    assert_eq!(end.err().map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
+    let reply = parse(&received);
+    assert_eq!((told_length(&reply.head), reply.body.len()), (BODY, BODY / 2));
+}
+
+#[test]
+fn close_after_answers_properly_and_then_closes_without_saying_so() {
+    let emulator = faulty(Fault::CloseAfter);
+    let mut stream = connect(&emulator.imds_url());
+    let open = request().replace("Connection: close\r\n", "");
+    stream.write_all(open.as_bytes()).expect("the request is sent");
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).expect("it closes in good order");
+    let reply = parse(&received);
+    assert_eq!((reply.status, reply.body.len()), (200, BODY));
+    assert!(!reply.head.contains("Connection"));
+}
+
+#[test]
+fn each_connection_is_closed_after_one_answer_where_that_is_asked_for() {
+    let emulator = emulator();
+    emulator.close_each_connection();
+    let mut stream = connect(&emulator.imds_url());
+    let open = request().replace("Connection: close\r\n", "");
+    stream.write_all(open.as_bytes()).expect("the request is sent");
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).expect("it closes in good order");
+    assert!(parse(&received).head.contains("\r\nConnection: close\r\n"));
+}
+
+#[test]
+fn a_share_of_the_connections_is_reset_and_it_is_the_same_one_each_time() {
+    let share = Share { percent: 25, seed: 7 };
+    let run = || {
+        let emulator = emulator();
+        emulator.reset_connections(share);
+        let reset = |_| {
+            let mut stream = connect(&emulator.imds_url());
+            // It may be reset before the request is sent.
+            stream.write_all(request().as_bytes()).is_err() || stream.read(&mut [0]).is_err()
+        };
+        (0..100).map(reset).collect::<Vec<_>>()
+    };
+    let first = run();
+    let count = first.iter().filter(|reset| **reset).count();
+    assert!((15..=35).contains(&count), "{count}");
+    assert_eq!(run(), first);
+}
+
+#[test]
+fn a_share_of_the_requests_is_picked_on_each_path_for_itself() {
+    let share = Share { percent: 25, seed: 7 };
+    let statuses = |paths: &[&str]| {
+        let emulator = emulator();
+        emulator.fault_rule(FaultRule::imds("/latest/meta-data/", Fault::Status(503)).share(share));
+        let both = |_| paths.iter().fold(0, |_, path| get(&emulator, path).status);
+        (0..40).map(both).collect::<Vec<_>>()
+    };
+    let alone = statuses(&["instance-id"]);
+    assert!(alone.contains(&503) && alone.contains(&200));
+    assert_eq!(statuses(&["placement/region", "instance-id"]), alone);
 }
 
 #[test]
