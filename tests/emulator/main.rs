@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use emulator::instance::InstanceFiles;
 use emulator::{Credentials, Emulator, LoggedRequest, Options};
-use tokio::signal::unix::{SignalKind, signal};
+use nix::sys::signal::{SigSet, Signal};
 
 /// Plays IMDSv2 and EC2 Instance Connect's service on this machine. Needs no root.
 #[derive(Debug, Parser)]
@@ -84,12 +84,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.until_stdin_closes {
         end_with_stdin(events.clone());
     }
-    let emulator = Emulator::start(options(arguments, forwarding(events)))?;
+    let emulator = Emulator::start(options(arguments, forwarding(events)))
+        .map_err(|error| format!("{error} (--imds and --service choose other addresses)"))?;
     let files = match &arguments.directory {
         Some(directory) => {
-            let files = emulator.write_instance(directory)?;
-            write_environment(directory, &emulator)?;
-            Some(files)
+            let files = written(directory, &emulator);
+            Some(files.map_err(|error| format!("cannot write into {}: {error}", directory.display()))?)
         }
         None => None,
     };
@@ -169,18 +169,11 @@ fn end_with_stdin(events: Sender<Event>) {
 }
 
 fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _context = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    // Every thread inherits that they are blocked, and the one below waits for them.
+    signals.thread_block()?;
     thread::spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
+        signals.wait().ok();
         // It fails where the main thread has ended already.
         events.send(Event::End).ok();
     });
@@ -189,6 +182,13 @@ fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
 
 /// What the AWS CLI needs to reach this emulator; `.` reads it in a shell.
 const ENVIRONMENT: &str = "environment";
+
+/// Writes the instance's side, and what makes the AWS CLI use this emulator.
+fn written(directory: &Path, emulator: &Emulator) -> io::Result<InstanceFiles> {
+    let files = emulator.write_instance(directory)?;
+    write_environment(directory, emulator)?;
+    Ok(files)
+}
 
 /// Writes the variables that make the AWS CLI use this emulator.
 fn write_environment(directory: &Path, emulator: &Emulator) -> io::Result<()> {
