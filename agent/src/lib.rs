@@ -43,4 +43,5 @@ mod report;
 pub mod verify;
 
 pub use authorize::authorize;
+pub use host::process::close_to_other_processes;
 pub use options::Options;

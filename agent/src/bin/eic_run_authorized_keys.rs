@@ -3,9 +3,11 @@
 use std::env;
 use std::process::ExitCode;
 
-use ec2_instance_connect::{Options, authorize};
+use ec2_instance_connect::{Options, authorize, close_to_other_processes};
 
 fn main() -> ExitCode {
+    // Before anything else.
+    close_to_other_processes();
     match Options::read(env::args_os()) {
         Ok(options) => authorize(&options),
         Err(error) => error.exit(),

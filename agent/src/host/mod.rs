@@ -9,6 +9,7 @@ mod imds_error;
 pub(crate) mod links;
 pub mod machine;
 pub mod output;
+pub mod process;
 pub(crate) mod read;
 pub(crate) mod safe_path;
 pub mod trust_store;

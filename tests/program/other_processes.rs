@@ -1,0 +1,82 @@
+//! What another process of the same user can do to a running call: nothing.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::environment::as_another_user;
+use crate::harness::{Instance, USER};
+use crate::keys::PublicKey;
+use crate::surroundings::{have, is_root, skipped};
+
+/// Starts a command whose stdout is a pipe that its own user made, as sshd does it, and says its number.
+const INTO_A_PIPE: &str = "{ \"$@\" & echo $! >&2; wait; } | cat";
+
+/// Starts it so; its number.
+fn started(command: &mut Command) -> (Child, u32) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let pid = line.trim().parse().unwrap();
+    (child, pid)
+}
+
+/// Whether a process of the same user can open this one's stdout, which sshd reads keys from.
+fn can_write_into(pid: u32) -> bool {
+    let stdout = format!("/proc/{pid}/fd/1");
+    if !is_root() {
+        return fs::File::options().write(true).open(stdout).is_ok();
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+    let user = ids.split_whitespace().next().unwrap();
+    assert_ne!(user, "0");
+    let opened = Command::new("setpriv")
+        .args(["--reuid", user, "--regid", user, "--clear-groups"])
+        .args(["/bin/sh", "-c", &format!(": > {stdout}")])
+        .stderr(Stdio::null())
+        .status();
+    opened.unwrap().success()
+}
+
+#[test]
+fn whoever_runs_as_the_same_user_cannot_write_into_its_stdout() {
+    if is_root() && !have("setpriv") {
+        return skipped("another process of the same user: no setpriv (package util-linux)");
+    }
+    let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
+    instance.emulator.set_latency(Duration::from_millis(700));
+    let into_a_pipe = ["/bin/sh", "-c", INTO_A_PIPE, "sh"];
+    let (login, _folder) = as_another_user(instance.login(USER), []);
+    let login = login.wrapped(into_a_pipe);
+
+    // An ordinary process can be written into: what is tried below is a real attempt.
+    let mut words: Vec<_> = login.command().get_args().map(OsStr::to_owned).collect();
+    let shell = words.iter().position(|word| word == "sh").map_or(0, |at| at + 1);
+    words.splice(shell.., ["sleep".into(), "2".into()]);
+    let (mut ordinary, pid) = started(Command::new(login.command().get_program()).args(words));
+    sleep(Duration::from_millis(200));
+    assert!(can_write_into(pid));
+    ordinary.wait().unwrap();
+
+    let (mut call, pid) = started(&mut login.command());
+    // It has begun once it has asked for a token.
+    while instance.requests() == 0 {
+        sleep(Duration::from_millis(5));
+        assert!(call.try_wait().unwrap().is_none());
+    }
+    let written = can_write_into(pid);
+    let output = call.wait_with_output().unwrap();
+    assert_eq!(output.stdout, PublicKey::ed25519(1).printed().as_bytes());
+    assert!(!written);
+}
