@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,17 @@ use futures_util::future::{Either, select, try_join_all};
 use tokio::task::yield_now;
 use tokio::{join, runtime, time, try_join};
 
-use crate::host::audit_log::{AuditLog, DEV_LOG};
+use crate::host::audit_log::{AuditLog, DEV_LOG, Weight};
 use crate::host::chained::{Chained, Group};
-use crate::host::deadline::{self, Deadline, Stage};
-use crate::host::imds::{Endpoint, Imds};
-use crate::host::machine::Machine;
+use crate::host::deadline::{self, Deadline, Overdue, Stage};
+use crate::host::endpoint::Endpoint;
+use crate::host::imds::Imds;
+use crate::host::machine::{CLOUD_INIT_ID, Machine};
 use crate::host::trust_store::TrustStoreError;
+use crate::host::waits::Waits;
 use crate::host::{ImdsError, chained, clock, output, trust_store};
 use crate::options::Options;
-use crate::report;
+use crate::report::{self, Line};
 use crate::verify::blob::{self, BlobError, Refusal};
 use crate::verify::identity::{self, ExpectedSigner, IdentityError, InstanceId};
 use crate::verify::limits::Limits;
@@ -44,8 +46,19 @@ pub(crate) struct Decision {
     pub(crate) refused: Vec<Refusal>,
     /// How many more records there were than are judged.
     pub(crate) passed_over: usize,
+    /// Why there was nothing to decide.
+    pub(crate) nothing: Option<Nothing>,
     /// Why the call could not go on.
     pub(crate) failure: Option<Failure>,
+}
+
+/// Why there are no keys to judge, which is the usual case. It is not logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// IMDS has no key for the user.
+    Pushed,
+    /// It has, but not for the fingerprint that is asked for.
+    OfThatFingerprint,
 }
 
 /// How much longer than the chained command our own work may take, both having been told to end at the same time.
@@ -56,9 +69,9 @@ const GRACE: Duration = Duration::from_millis(20);
 struct Answer {
     keys: Vec<VerifiedKey>,
     /// For the log, and for whoever runs this by hand.
-    lines: Vec<String>,
+    lines: Vec<Line>,
     /// For the latter alone.
-    aside: Option<&'static str>,
+    aside: Option<String>,
     /// Whether it could not do its job.
     failed: bool,
 }
@@ -71,9 +84,17 @@ pub fn authorize(options: &Options) -> ExitCode {
     }
     let group = Group::default();
     let to_end = group.clone();
-    let deadline = Deadline::start(Duration::from_secs(options.timeout.into()), 1, move |stage, cause| {
+    let (done, ours) = mpsc::channel();
+    let overdue = (!options.chain.is_empty()).then(|| {
+        // The other command's keys are not lost with ours.
+        let done = done.clone();
+        let give_up = move |error| drop(done.send(Answer::failed(&Failure::Imds(error))));
+        Box::new(give_up) as Overdue
+    });
+    let limit = Duration::from_secs(options.timeout.into());
+    let deadline = Deadline::start(limit, 1, overdue, move |stage, cause| {
         to_end.end();
-        AuditLog::open(Path::new(DEV_LOG)).line(cause);
+        AuditLog::open(Path::new(DEV_LOG)).line(cause, Weight::Other);
         // Where stderr is what blocks, it is locked too.
         if stage != Stage::Explaining {
             output::explain(cause);
@@ -82,19 +103,20 @@ pub fn authorize(options: &Options) -> ExitCode {
     let (answer, chained) = if options.chain.is_empty() {
         (answer(options, &deadline), Vec::new())
     } else {
-        beside_another(options, &deadline, &group)
+        beside_another(options, &deadline, &group, done, &ours)
     };
     if !answer.lines.is_empty() {
         deadline.enter(Stage::Logging);
         let mut log = AuditLog::open(Path::new(DEV_LOG));
         for line in &answer.lines {
-            log.line(line);
+            log.line(&line.text, line.weight);
         }
     }
     deadline.enter(Stage::Printing);
     let printed = output::print(&answer.keys, &chained);
     deadline.enter(Stage::Explaining);
-    for line in answer.aside.into_iter().chain(answer.lines.iter().map(String::as_str)) {
+    let logged = answer.lines.iter().map(|line| &line.text);
+    for line in answer.aside.iter().chain(logged) {
         output::explain(line);
     }
     match printed {
@@ -112,29 +134,33 @@ fn answer(options: &Options, deadline: &Deadline) -> Answer {
     // Nobody can have pushed a key for another name, and nothing but the path a record was fetched from binds it to
     // its user: such a name is never sent.
     let Some(user) = UserName::parse(&options.user) else {
-        return Answer::default();
+        return Answer::nothing(report::no_such_name(&options.user));
     };
     let machine = Machine::look(&options.sysfs);
     if machine == Machine::Elsewhere {
-        return Answer {
-            aside: Some("this is not an EC2 instance: nothing to do"),
-            ..Answer::default()
-        };
+        return Answer::nothing(report::no_instance(&options.sysfs));
     }
     deadline.enter(Stage::Authorizing);
     let decision = decide(&user, &machine, options, deadline);
     Answer {
         lines: report::lines(&user, &decision),
+        aside: decision
+            .nothing
+            .map(|nothing| report::nothing(&user, options.fingerprint.as_deref(), nothing)),
         failed: decision.failure.as_ref().is_some_and(Failure::is_failing),
         keys: decision.keys,
-        aside: None,
     }
 }
 
 /// Our own work, and the chained command beside it: each of them that fails loses only its own keys.
-fn beside_another(options: &Options, deadline: &Deadline, group: &Group) -> (Answer, Vec<u8>) {
+fn beside_another(
+    options: &Options,
+    deadline: &Deadline,
+    group: &Group,
+    done: Sender<Answer>,
+    ours: &Receiver<Answer>,
+) -> (Answer, Vec<u8>) {
     let chained = Chained::start(&options.chain, group);
-    let (done, ours) = mpsc::channel();
     let (their_options, their_deadline) = (options.clone(), deadline.clone());
     // A thread of its own, as blocking work may not end (a dead NFS under the trust store).
     let working = thread::Builder::new().spawn(move || {
@@ -155,7 +181,7 @@ fn beside_another(options: &Options, deadline: &Deadline, group: &Group) -> (Ans
             keys
         }
         Err(error) => {
-            answer.lines.push(error.to_string());
+            answer.lines.push(Line::other(error.to_string()));
             Vec::new()
         }
     };
@@ -163,9 +189,16 @@ fn beside_another(options: &Options, deadline: &Deadline, group: &Group) -> (Ans
 }
 
 impl Answer {
+    fn nothing(why: String) -> Self {
+        Self {
+            aside: Some(why),
+            ..Self::default()
+        }
+    }
+
     fn failed(failure: &Failure) -> Self {
         Self {
-            lines: vec![format!("Provided no ssh key: {failure}")],
+            lines: vec![Line::other(deadline::no_keys(failure))],
             failed: true,
             ..Self::default()
         }
@@ -179,7 +212,7 @@ fn decide(user: &UserName, machine: &Machine, options: &Options, deadline: &Dead
         .build()
         .map(|runtime| {
             let result = runtime.block_on(async {
-                let gathering = gather(user, machine, options, &mut decision);
+                let gathering = gather(user, machine, options, deadline.waits(), &mut decision);
                 time::timeout_at(deadline.soft_end().into(), gathering).await
             });
             // A name look-up for an --imds-endpoint given by name may still be running.
@@ -197,45 +230,66 @@ fn decide(user: &UserName, machine: &Machine, options: &Options, deadline: &Dead
 /// Gathers what is needed, as little and as late as possible, and decides.
 ///
 /// Round trips: token; keys; where, and by whom signed; staples. Most calls end after the second.
-async fn gather(user: &UserName, machine: &Machine, options: &Options, decision: &mut Decision) -> Result<(), Failure> {
+async fn gather(
+    user: &UserName,
+    machine: &Machine,
+    options: &Options,
+    waits: &Waits,
+    decision: &mut Decision,
+) -> Result<(), Failure> {
     let limits = Limits::default();
     let wanted = Wanted::parse(options.fingerprint.as_deref());
     let endpoints = options
         .imds_endpoint
         .clone()
         .map_or_else(Endpoint::link_local, |only| vec![only]);
-    let imds = Imds::open(&endpoints, &limits).await?;
+    let imds = Imds::open(&endpoints, &limits, waits).await?;
 
-    // On Nitro the firmware has told the instance id. On Xen only IMDS can, and it is needed as soon as there are keys.
+    // On Nitro the firmware has told the instance id. On Xen IMDS does, and it is needed as soon as there are keys.
     let (blob, instance) = match machine {
         Machine::Nitro(tag) => (imds.active_keys(user).await?, Ok(tag.clone())),
-        Machine::Xen | Machine::Elsewhere => match select(pin!(imds.active_keys(user)), pin!(imds.instance_id())).await
-        {
-            Either::Left((blob, instance)) => match blob? {
-                Some(blob) => (Some(blob), instance.await),
-                // Nobody pushed a key: whatever becomes of the other answer.
-                None => return Ok(()),
-            },
-            Either::Right((instance, blob)) => (blob.await?, instance),
-        },
+        Machine::Xen(_) | Machine::Elsewhere => {
+            match select(pin!(imds.active_keys(user)), pin!(imds.instance_id())).await {
+                Either::Left((blob, instance)) => match blob? {
+                    Some(blob) => (Some(blob), instance.await),
+                    // Nobody pushed a key: whatever becomes of the other answer.
+                    None => {
+                        decision.nothing = Some(Nothing::Pushed);
+                        return Ok(());
+                    }
+                },
+                Either::Right((instance, blob)) => (blob.await?, instance),
+            }
+        }
     };
     let Some(blob) = blob.filter(|blob| !blob::is_empty(blob)) else {
+        decision.nothing = Some(Nothing::Pushed);
         return Ok(());
     };
     decision.queried = wanted.given().map(str::to_owned);
     let instance = instance?;
+    if let Machine::Xen(Some(written)) = machine
+        && *written != instance
+    {
+        return Err(Failure::OtherInstance {
+            witness: Witness::CloudInit,
+            said: written.clone(),
+            imds: instance,
+        });
+    }
 
     let sifted = blob::sift(&blob, &wanted, &instance, clock::now(), &limits)?;
     decision.refused = sifted.refused;
     decision.passed_over = sifted.passed_over;
     if sifted.candidates.is_empty() {
+        decision.nothing = decision.refused.is_empty().then_some(Nothing::OfThatFingerprint);
         return Ok(());
     }
 
     let second_witness = async {
         match machine {
             Machine::Nitro(_) => imds.instance_id().await,
-            Machine::Xen | Machine::Elsewhere => Ok(instance.clone()),
+            Machine::Xen(_) | Machine::Elsewhere => Ok(instance.clone()),
         }
     };
     let (told, placement, domain, chain, names) = try_join!(
@@ -247,7 +301,8 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
     )?;
     if told != instance {
         return Err(Failure::OtherInstance {
-            firmware: instance,
+            witness: Witness::Firmware,
+            said: instance,
             imds: told,
         });
     }
@@ -265,7 +320,10 @@ async fn gather(user: &UserName, machine: &Machine, options: &Options, decision:
     let roots = async {
         // Let the requests go out first: the store is read while they are answered.
         yield_now().await;
-        trust_store::read(options.trust_store.as_deref()).map(|store| TrustAnchors::select(store, &chain, clock::now()))
+        waits.aside(|| {
+            trust_store::read(options.trust_store.as_deref())
+                .map(|store| TrustAnchors::select(store, &chain, clock::now()))
+        })
     };
     let staples = try_join_all(names.iter().map(|name| imds.staple(name)));
     let (answers, anchors) = join!(async { try_join!(older_imds, staples) }, roots);
@@ -293,8 +351,12 @@ pub(crate) enum Failure {
     Imds(ImdsError),
     /// Where this instance is could not be told.
     Identity(IdentityError),
-    /// Firmware and IMDS name different instances.
-    OtherInstance { firmware: InstanceId, imds: InstanceId },
+    /// IMDS and another witness name different instances.
+    OtherInstance {
+        witness: Witness,
+        said: InstanceId,
+        imds: InstanceId,
+    },
     /// The answer for the keys is no key blob.
     Blob(BlobError),
     /// There are no roots.
@@ -307,6 +369,15 @@ pub(crate) enum Failure {
     Blocked(u8),
     /// The kernel gave no means to ask IMDS at all.
     Runtime(io::Error),
+}
+
+/// Who names the instance, beside IMDS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Witness {
+    /// The DMI tag, on Nitro.
+    Firmware,
+    /// cloud-init's file, on Xen.
+    CloudInit,
 }
 
 impl Failure {
@@ -324,16 +395,23 @@ impl fmt::Display for Failure {
         match self {
             Self::Imds(error) => error.fmt(f),
             Self::Identity(error) => error.fmt(f),
-            Self::OtherInstance { firmware, imds } => {
-                let (firmware, imds) = (firmware.as_str(), imds.as_str());
-                write!(f, "the firmware says this is {firmware}, IMDS says {imds}")
+            Self::OtherInstance { witness, said, imds } => {
+                let (said, imds) = (said.as_str(), imds.as_str());
+                match witness {
+                    Witness::Firmware => write!(f, "the firmware says this is {said}, IMDS says {imds}"),
+                    Witness::CloudInit => write!(
+                        f,
+                        "cloud-init says this is {said}, IMDS says {imds} ({CLOUD_INIT_ID} can be deleted where it was \
+                         left by another instance)"
+                    ),
+                }
             }
             Self::Blob(error) => error.fmt(f),
             Self::TrustStore(error) => error.fmt(f),
             Self::Signer(rejection) => rejection.fmt(f),
-            Self::OutOfTime(seconds) => write!(f, "IMDS took longer than {seconds} s in all"),
-            Self::Blocked(seconds) => f.write_str(&deadline::gave_up(u64::from(*seconds), Stage::Authorizing)),
-            Self::Runtime(error) => write!(f, "could not begin: {error}"),
+            Self::OutOfTime(seconds) => write!(f, "IMDS took longer than the timeout of {seconds} s"),
+            Self::Blocked(seconds) => f.write_str(&deadline::timed_out(u64::from(*seconds), Stage::Authorizing)),
+            Self::Runtime(error) => write!(f, "could not start: {error} (too few descriptors or threads allowed?)"),
         }
     }
 }

@@ -5,50 +5,55 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::host::imds::Endpoint;
+use crate::host::endpoint::Endpoint;
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  It did its job, whether it printed keys or not: nobody pushed a key, the user name cannot have one, this is
-     not an EC2 instance, IMDS is switched off, or every record was refused.
-  1  It could not do its job: IMDS is unreachable or failing, or the signer or its staples do not verify.
+  0  Success, whether or not any keys were printed: no key was pushed, the user name cannot have one, this is not
+     an EC2 instance, IMDS is disabled or names another instance, or every record was refused.
+  1  Failure: IMDS is unreachable or failing, or the signer or its stapled OCSP responses do not verify.
   2  The command line is wrong.
 
-sshd takes the keys only at status 0. What is refused is said in the log (authpriv) and on stderr.";
+sshd uses the keys only if the status is 0. Refusals are logged (authpriv) and written to standard error.";
 
 /// Prints the SSH keys that EC2 Instance Connect pushed for USER, for sshd's AuthorizedKeysCommand.
 ///
-/// Only keys whose signer, revocation, signature, expiry and instance hold are printed. No environment variable
-/// changes what it does.
+/// Only valid keys are printed: the signer, its revocation status, the signature, the expiry time and the instance are
+/// checked. No environment variable changes what it does.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "eic_run_authorized_keys", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
-    /// Ask IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
+    /// Query IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
     #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
     pub imds_endpoint: Option<Endpoint>,
 
-    /// Trust the roots in this bundle or folder [default: where the OS keeps them]
+    /// Trust the CA certificates in this bundle or directory [default: the operating system's]
     #[arg(long, value_name = "PATH")]
     pub trust_store: Option<PathBuf>,
 
-    /// Read what the firmware says of the machine under this folder
+    /// Read DMI data from this directory
     #[arg(long, value_name = "DIR", default_value = "/sys")]
     pub sysfs: PathBuf,
 
-    /// Give up after this many seconds, whatever is going on
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=60))]
+    /// Overall timeout, 1 to 60
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
     pub timeout: u8,
 
-    /// Run this command as well, beside this program's own work, and print its keys behind ours; it takes the rest of
-    /// the line
+    /// Also run this command, and print its keys after ours; must be the last option
     #[arg(long, value_name = "COMMAND [ARGUMENT]...", num_args = 1..)]
     pub chain: Vec<OsString>,
 
-    /// The user somebody wants to log in as (sshd's %u)
+    /// The user to log in as (sshd's %u)
     pub user: OsString,
 
-    /// The fingerprint of the key that is offered (sshd's %f): only that key is printed
+    /// The fingerprint of the offered key (sshd's %f): only that key is printed
     pub fingerprint: Option<OsString>,
+}
+
+/// A number of seconds that a call may take.
+fn seconds(given: &str) -> Result<u8, String> {
+    let seconds = given.parse().ok().filter(|seconds| (1..=60).contains(seconds));
+    seconds.ok_or_else(|| "give a whole number of seconds from 1 to 60".to_owned())
 }
 
 impl Options {
@@ -144,6 +149,7 @@ mod tests {
             (&["--bogus", "a"], ErrorKind::UnknownArgument),
             (&["a", "--bogus"], ErrorKind::UnknownArgument),
             (&["--timeout", "0", "a"], ErrorKind::ValueValidation),
+            (&["--timeout", "61", "a"], ErrorKind::ValueValidation),
             (&["--timeout", "soon", "a"], ErrorKind::ValueValidation),
             (
                 &["--imds-endpoint", "https://127.0.0.1", "a"],

@@ -104,7 +104,7 @@ fn a_stdout_that_nobody_reads_ends_at_the_deadline_with_the_cause() {
     let outcome = run_into(&login, full, Stdio::piped());
     outcome.refused(
         1,
-        "gave up after 1 s, while writing keys to a reader that does not read",
+        "timed out after 1 s while writing keys to standard output, which nobody reads",
     );
     assert!(
         (milliseconds(800)..milliseconds(1100)).contains(&outcome.duration),
@@ -161,7 +161,7 @@ fn descriptors_that_are_not_even_open_are_no_error() {
     let login = instance
         .login(USER)
         .wrapped(["/bin/sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"]);
-    login.run().silent();
+    login.run().is(0, "", "");
     let login = instance
         .login(USER)
         .wrapped(["/bin/sh", "-c", "exec \"$0\" \"$@\" <&- 2>&-"]);
@@ -224,5 +224,30 @@ fn where_no_thread_can_be_started_an_imds_that_hangs_ends_as_ever() {
     };
     instance.emulator.set_latency(milliseconds(350));
     let outcome = login.option("--timeout", "1").run();
-    outcome.refused(1, &provided_none("IMDS took longer than 1 s in all"));
+    outcome.refused(1, &provided_none("IMDS took longer than the timeout of 1 s"));
+}
+
+#[test]
+fn with_few_descriptors_a_call_ends_well_or_says_why_it_cannot() {
+    if !have("prlimit") {
+        return skipped("few descriptors: no prlimit (package util-linux)");
+    }
+    let instance = with_key();
+    let printed = PublicKey::ed25519(1).printed();
+    let mut good = 0;
+    for limit in 4..=16 {
+        let limit = format!("--nofile={limit}");
+        let outcome = instance.login(USER).wrapped(["prlimit", &limit]).run();
+        let said = outcome.said();
+        assert!(!said.contains("panicked"), "{limit}: {outcome:?}");
+        if outcome.status.success() && outcome.printed() == printed {
+            good += 1;
+            continue;
+        }
+        // sysfs could not be read, or no socket could be opened.
+        let why = ["this is not an EC2 instance", "Provided no ssh key for user ec2-user: "];
+        assert!(why.iter().any(|why| said.starts_with(why)), "{limit}: {outcome:?}");
+        assert_eq!(outcome.printed(), "", "{limit}: {outcome:?}");
+    }
+    assert!(good > 0);
 }

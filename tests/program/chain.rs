@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use emulator::imds::TOKEN;
+
 use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
+use crate::hostile::endless_before_a_body;
 use crate::keys::{PublicKey, providing};
 use crate::surroundings::{full_pipe, have, skipped};
 
@@ -62,7 +65,12 @@ fn a_user_whom_the_service_does_not_know_still_gets_the_other_command_s_keys() {
     let (instance, ..) = pushed();
     for user in ["DOMAIN\\user", "-x", "123"] {
         let login = instance.login(user).offering("SHA256:abc");
-        sh(&login, &format!("printf '{OTHER}'")).is(0, OTHER, "");
+        let outcome = sh(&login, &format!("printf '{OTHER}'"));
+        assert!(
+            outcome.said().starts_with("no key can be pushed for user "),
+            "{outcome:?}"
+        );
+        outcome.is(0, OTHER, outcome.said());
     }
     assert_eq!(instance.requests(), 0);
 }
@@ -79,7 +87,7 @@ fn a_command_that_fails_loses_only_its_own_keys() {
         (format!("printf '{OTHER}'; exit 3"), "/bin/sh exited with status 3"),
         (
             format!("printf '{OTHER}'; kill -SEGV $$"),
-            "/bin/sh was ended by signal 11",
+            "/bin/sh was killed by signal 11",
         ),
     ] {
         sh(&login, &script).is(0, &ours, &format!("{said}{why}{words}\n"));
@@ -126,7 +134,7 @@ fn a_command_that_hangs_is_ended_with_all_it_started() {
     let sleep = format!("sleep 987.{}", std::process::id());
     let script = format!("trap '' TERM HUP; printf '{OTHER}'; {sleep} & wait; {sleep}");
     let outcome = sh(&login, &script);
-    let why = "Took no keys from the chained command: /bin/sh did not end in time, and was ended\n";
+    let why = "Took no keys from the chained command: /bin/sh did not finish in time and was killed\n";
     outcome.is(0, &ours, &format!("{said}{why}"));
     assert!(outcome.duration < Duration::from_millis(1500), "{outcome:?}");
     let left = Command::new("pgrep").args(["-r", "S", "-fx", &sleep]).output();
@@ -151,6 +159,28 @@ fn our_own_failing_loses_only_our_keys() {
     // Both failing is a failure.
     let outcome = sh(&instance.login(USER), "exit 1");
     assert_eq!((outcome.printed(), outcome.status.code()), ("", Some(1)));
+}
+
+#[test]
+fn an_answer_without_end_loses_only_our_keys() {
+    if !sh_is_root_s() {
+        return;
+    }
+    for fault in endless_before_a_body() {
+        let (instance, ..) = pushed();
+        instance.emulator.fault(TOKEN, fault);
+        let outcome = sh(&instance.login(USER), &format!("printf '{OTHER}'"));
+        let url = instance.emulator.imds_url();
+        let why = format!("Provided no ssh key: IMDS did not answer {url} within 1000 ms\n");
+        // Where the runtime saw it in time, it says for whom.
+        let by_the_timer = provided_none(&format!("IMDS did not answer {url} within 1000 ms\n"));
+        assert!(
+            [why, by_the_timer].iter().any(|why| why == outcome.said()),
+            "{outcome:?}"
+        );
+        outcome.is(0, OTHER, outcome.said());
+        assert!(outcome.duration < Duration::from_millis(2200), "{outcome:?}");
+    }
 }
 
 /// Holds a lease on a file (fcntl(2), F_SETLEASE, F_WRLCK): whoever else opens it waits, and cannot be told otherwise.
@@ -188,7 +218,7 @@ fn our_own_work_blocked_for_ever_loses_only_our_keys() {
         (OTHER, Some(0)),
         "{outcome:?}"
     );
-    let cause = "Provided no ssh key: gave up after 1 s, while gathering and verifying keys";
+    let cause = "Provided no ssh key: timed out after 1 s while fetching and verifying keys";
     assert!(outcome.said().contains(cause), "{outcome:?}");
     assert!(
         (Duration::from_millis(700)..Duration::from_millis(1100)).contains(&outcome.duration),

@@ -22,14 +22,25 @@ fn wrong_usage_is_status_2_and_prints_nothing() {
         (&["a", "b", "c", "d"], "unexpected argument 'c'"),
         (&["--bogus", "a"], "unexpected argument '--bogus'"),
         (&["-q", "a"], "unexpected argument '-q'"),
-        (&["--timeout", "a"], "invalid value 'a'"),
-        (&["--timeout", "0", "a"], "invalid value '0'"),
-        (&["--imds-endpoint", "https://169.254.169.254", "a"], "http only"),
+        (&["--timeout", "a"], "seconds from 1 to 60"),
+        (&["--timeout", "0", "a"], "seconds from 1 to 60"),
+        (&["--timeout", "61", "a"], "seconds from 1 to 60"),
+        (
+            &["--imds-endpoint", "https://169.254.169.254", "a"],
+            "IMDS does not speak HTTPS",
+        ),
         (
             &["--imds-endpoint", "http://169.254.169.254/latest", "a"],
-            "only a host",
+            "give it as http://HOST or http://HOST:PORT",
         ),
-        (&["--imds-endpoint", "http://user@169.254.169.254", "a"], "only a host"),
+        (
+            &["--imds-endpoint", "http://user@169.254.169.254", "a"],
+            "give it as http://HOST or http://HOST:PORT",
+        ),
+        (
+            &["--imds-endpoint", "127.0.0.1:1338", "a"],
+            "give it as http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338",
+        ),
     ] {
         let outcome = run(arguments);
         assert!(outcome.said().contains(why), "{arguments:?}: {outcome:?}");
@@ -69,7 +80,7 @@ fn the_version_is_one_line() {
 fn imds_switched_off_is_status_0_and_one_line() {
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     instance.emulator.with_imds(|imds| imds.enabled = false);
-    let why = "IMDS is switched off for this instance (403 to the request for a token)";
+    let why = "IMDS is disabled for this instance (it answered 403 to the request for a token)";
     instance.login(USER).run().refused(0, &provided_none(why));
     assert_eq!(instance.requests(), 1);
 }
@@ -79,7 +90,10 @@ fn an_unreachable_imds_is_status_1() {
     let instance = Instance::start();
     let nobody = RefusingPort::new().unwrap();
     let outcome = instance.login(USER).option("--imds-endpoint", nobody.url()).run();
-    let why = format!("IMDS refused the connection for {}/latest/api/token", nobody.url());
+    let why = format!(
+        "the connection to IMDS for {}/latest/api/token was refused",
+        nobody.url()
+    );
     outcome.refused(1, &provided_none(&why));
 }
 
@@ -105,7 +119,7 @@ fn something_that_is_no_key_blob_is_one_line_and_status_0() {
 #[test]
 fn a_user_without_a_fingerprint_is_no_usage_error() {
     let instance = Instance::start();
-    instance.login(USER).run().silent();
+    instance.login(USER).run().nobody_pushed();
     assert_eq!(instance.requests(), 2);
 }
 
@@ -122,7 +136,7 @@ fn a_user_name_that_looks_like_an_option_is_no_usage_error_whatever_the_fingerpr
         "--",
     ] {
         for fingerprint in ["SHA256:abc", "MD5:00:11:22"] {
-            Login::new(name).offering(fingerprint).run().silent();
+            Login::new(name).offering(fingerprint).run().no_such_name(name);
         }
     }
 }

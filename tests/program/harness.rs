@@ -315,10 +315,19 @@ impl Outcome {
         self.is(status, "", &format!("{line}\n"));
     }
 
-    /// Asserts success without a word.
+    /// Asserts that there was nothing to do, as nobody pushed a key for [`USER`].
     #[track_caller]
-    pub(crate) fn silent(&self) {
-        self.is(0, "", "");
+    pub(crate) fn nobody_pushed(&self) {
+        let why =
+            "no key was pushed for user ec2-user within the last 60 seconds, the time that a pushed key can be used";
+        self.refused(0, why);
+    }
+
+    /// Asserts that there was nothing to do, as no key can be pushed for this name.
+    #[track_caller]
+    pub(crate) fn no_such_name(&self, shown: &str) {
+        let why = format!("no key can be pushed for user \"{shown}\": EC2 Instance Connect does not accept that name");
+        self.refused(0, &why);
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use emulator::Options;
 use emulator::imds::SIGNER_OCSP;
-use emulator::{Options, instance};
 
 use crate::harness::{INSTANCE, Instance, USER, can_measure, is_release, provided_none};
 use crate::keys::{PublicKey, providing, querying, refused};
+use crate::xen::{CloudInit, on_xen};
 
 #[test]
 fn every_kind_of_key_is_printed_re_encoded_and_without_its_comment() {
@@ -75,10 +76,12 @@ fn the_audit_line_leaves_out_what_the_record_lacks() {
 fn a_key_is_printed_on_a_xen_instance_too() {
     let key = PublicKey::ed25519(1);
     let (instance, request) = Instance::with_key(&key.line());
-    let xen = instance.folder.path().join("xen");
-    instance::write_sysfs(&xen, &instance::Machine::Xen).unwrap();
-    let login = instance.login(USER).option("--sysfs", &xen);
-    login.run().is(0, &key.printed(), &providing(&key, &request));
+    for cloud_init in [CloudInit::Absent, CloudInit::file(INSTANCE)] {
+        let Some(login) = on_xen(&instance, &cloud_init) else {
+            return;
+        };
+        login.run().is(0, &key.printed(), &providing(&key, &request));
+    }
 }
 
 #[test]
@@ -94,10 +97,10 @@ fn staples_under_sha256_names_do_as_well() {
 }
 
 #[test]
-fn nobody_pushed_a_key_costs_two_requests_on_one_connection_and_no_word() {
+fn nobody_pushed_a_key_costs_two_requests_on_one_connection() {
     let instance = Instance::start();
     let outcome = instance.login(USER).offering("SHA256:anything").run();
-    outcome.silent();
+    outcome.nobody_pushed();
     let asked = [
         "PUT /latest/api/token",
         "GET /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/",
@@ -112,7 +115,7 @@ fn an_empty_answer_for_the_keys_is_as_if_nobody_pushed_one() {
         let instance = Instance::start();
         instance.emulator.with_imds(|imds| imds.publish_raw(USER, empty));
         let outcome = instance.login(USER).offering("SHA256:anything").run();
-        outcome.silent();
+        outcome.nobody_pushed();
         assert_eq!(instance.requests(), 2, "{empty:?}");
     }
 }
@@ -122,7 +125,8 @@ fn for_another_key_than_was_pushed_neither_signer_nor_staples_are_asked() {
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     let offered = PublicKey::ed25519(2).fingerprint();
     let outcome = instance.login(USER).offering(&offered).run();
-    outcome.is(0, "", &querying(&offered));
+    let aside = format!("none of the keys pushed for user ec2-user has the fingerprint {offered}\n");
+    outcome.is(0, "", &(aside + &querying(&offered)));
     assert_eq!(instance.requests(), 2);
 }
 
@@ -173,12 +177,15 @@ const LATENCY: Duration = Duration::from_millis(200);
 #[test]
 fn one_key_takes_four_round_trips_and_at_most_five_connections() {
     let key = PublicKey::ed25519(1);
-    for machine in [instance::Machine::Nitro(INSTANCE.to_owned()), instance::Machine::Xen] {
+    for xen in [false, true] {
         let (instance, _) = Instance::with_key(&key.line());
-        let sysfs = instance.folder.path().join("machine");
-        instance::write_sysfs(&sysfs, &machine).unwrap();
         instance.emulator.set_latency(LATENCY);
-        let outcome = instance.login(USER).option("--sysfs", &sysfs).run();
+        let login = match xen {
+            false => Some(instance.login(USER)),
+            true => on_xen(&instance, &CloudInit::file(INSTANCE)),
+        };
+        let Some(login) = login else { return };
+        let outcome = login.run();
         assert_eq!(outcome.printed(), key.printed());
         assert_eq!(round_trips(&instance), 4, "{:?}", instance.emulator.imds_paths());
         assert!(

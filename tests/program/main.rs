@@ -2,11 +2,13 @@
 
 mod audit_log;
 mod blocking;
+mod broken;
 #[path = "../support/built.rs"]
 mod built;
 mod chain;
 mod control_characters;
 mod defaults;
+mod emulator_program;
 mod environment;
 mod exit_status;
 mod harness;
@@ -15,9 +17,11 @@ mod hostile_contents;
 mod keys;
 mod logins;
 mod network;
+mod other_processes;
 mod place;
 mod refusals;
 mod retries;
 mod surroundings;
 mod times;
 mod user_names;
+mod xen;

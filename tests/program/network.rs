@@ -195,7 +195,7 @@ fn a_status_that_comes_late_is_final_beside_a_silent_ipv6() {
         instance.emulator.with_imds(|imds| imds.enabled = false);
         instance.emulator.set_latency(Duration::from_millis(500));
         let outcome = login(&instance).run();
-        let why = "IMDS is switched off for this instance (403 to the request for a token)";
+        let why = "IMDS is disabled for this instance (it answered 403 to the request for a token)";
         outcome.refused(0, &provided_none(why));
         assert!(outcome.duration < Duration::from_millis(990), "{outcome:?}");
     });
@@ -245,7 +245,7 @@ fn both_addresses_refusing_is_told_of_the_usual_one() {
     inside("both_addresses_refusing_is_told_of_the_usual_one", || {
         let instance = Instance::start();
         let outcome = login(&instance).run();
-        let why = "IMDS refused the connection for http://169.254.169.254/latest/api/token";
+        let why = "the connection to IMDS for http://169.254.169.254/latest/api/token was refused";
         outcome.refused(1, &provided_none(why));
         assert!(outcome.duration < Duration::from_millis(990), "{outcome:?}");
     });

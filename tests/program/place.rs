@@ -17,12 +17,21 @@ fn with_key(options: Options) -> (Instance, String, String) {
 #[test]
 fn a_machine_that_is_no_instance_asks_nobody() {
     let (instance, ..) = with_key(Options::default());
-    let nothing = instance.folder.path().join("nothing");
     let other = instance.folder.path().join("other");
     instance::write_sysfs(&other, &instance::Machine::Other).unwrap();
-    for sysfs in [nothing, other] {
-        let outcome = instance.login(USER).option("--sysfs", sysfs).run();
-        outcome.refused(0, "this is not an EC2 instance: nothing to do");
+    let outcome = instance.login(USER).option("--sysfs", other).run();
+    outcome.refused(0, "this is not an EC2 instance: nothing to do");
+    assert_eq!(instance.requests(), 0);
+}
+
+#[test]
+fn a_sysfs_that_is_not_there_is_named() {
+    let (instance, ..) = with_key(Options::default());
+    for sysfs in [instance.folder.path().join("nothing"), instance.files.roots.clone()] {
+        let outcome = instance.login(USER).option("--sysfs", &sysfs).run();
+        let sysfs = sysfs.display();
+        let why = format!("cannot tell whether this is an EC2 instance: {sysfs} is not a directory");
+        outcome.refused(0, &why);
     }
     assert_eq!(instance.requests(), 0);
 }
@@ -59,19 +68,6 @@ fn firmware_that_names_another_instance_than_imds_gets_no_keys() {
     });
     let why = format!("the firmware says this is {other}, IMDS says {INSTANCE}");
     login.run().refused(0, &provided_none(&why));
-}
-
-#[test]
-fn on_xen_the_record_must_be_for_the_instance_that_imds_names() {
-    let (instance, ..) = with_key(Options::default());
-    let sysfs = instance.folder.path().join("xen");
-    instance::write_sysfs(&sysfs, &instance::Machine::Xen).unwrap();
-    instance
-        .emulator
-        .with_imds(|imds| imds.set("instance-id", "i-0fedcba9876543210"));
-    let outcome = instance.login(USER).option("--sysfs", sysfs).run();
-    let why = format!("record is for instance {INSTANCE}, this is i-0fedcba9876543210");
-    outcome.refused(0, &refused(&PublicKey::ed25519(1), &why));
 }
 
 #[test]

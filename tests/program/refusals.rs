@@ -344,7 +344,7 @@ fn more_than_16_staples_are_refused_before_any_is_asked_and_16_are_not() {
             assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed());
             assert_eq!(asked, 16);
         } else {
-            outcome.refused(1, &provided_none("IMDS lists more than 16 staples"));
+            outcome.refused(1, &provided_none("IMDS lists more than 16 stapled OCSP responses"));
             assert_eq!(asked, 0);
         }
         assert!(

@@ -1,4 +1,4 @@
-//! What is asked again: what may pass, once a request and three times a call, after a pause.
+//! What is asked again: what may pass, twice a request and six times a call, after a pause.
 
 use std::time::Duration;
 
@@ -61,56 +61,49 @@ fn what_is_asked_again_is_asked_50_ms_later() {
 }
 
 #[test]
-fn a_second_503_is_a_failure() {
-    let instance = with_key();
-    let rule = FaultRule::imds(KEYS, Fault::Status(503)).first(2);
-    instance.emulator.fault_rule(rule);
-    let why = format!("IMDS answered 503 to {KEYS}");
-    instance.login(USER).run().refused(1, &provided_none(&why));
-    assert_eq!(instance.requests(), 3);
+fn a_third_503_is_a_failure() {
+    for (count, fails) in [(2, false), (3, true)] {
+        let instance = with_key();
+        let rule = FaultRule::imds(KEYS, Fault::Status(503)).first(count);
+        instance.emulator.fault_rule(rule);
+        if fails {
+            let why = format!("IMDS answered 503 to {KEYS}");
+            instance.login(USER).run().refused(1, &provided_none(&why));
+            assert_eq!(instance.requests(), 4);
+        } else {
+            prints_the_key(&instance);
+            assert_eq!(instance.requests(), ORDINARY + 2);
+        }
+    }
 }
 
-#[test]
-fn three_requests_of_a_call_are_asked_again_and_no_fourth() {
-    let spoiled = [
-        "instance-id",
-        "placement/region",
-        "services/domain",
-        "managed-ssh-keys/signer-cert/",
-    ];
-    for count in [3, 4] {
-        let instance = with_key();
-        for path in spoiled.iter().take(count) {
-            let rule = FaultRule::imds(&format!("{META_DATA}{path}"), Fault::Status(503)).first(1);
+/// An instance on which so many requests of a call are answered 503, one or two for each path.
+fn spoiled(count: usize) -> Instance {
+    let instance = with_key();
+    let below = ["placement/region", "services/domain", "managed-ssh-keys/signer-cert/"];
+    let paths = below.map(|path| format!("{META_DATA}{path}"));
+    let paths = [TOKEN, KEYS].into_iter().chain(paths.iter().map(String::as_str));
+    for (nth, path) in paths.enumerate() {
+        let times = count.saturating_sub(nth * 2).min(2);
+        if times > 0 {
+            let rule = FaultRule::imds(path, Fault::Status(503)).first(times);
             instance.emulator.fault_rule(rule);
         }
-        if count == 3 {
-            prints_the_key(&instance);
-            assert_eq!(instance.requests(), ORDINARY + 3);
-        } else {
-            let outcome = instance.login(USER).run();
-            assert!(outcome.said().contains("IMDS answered 503 to "), "{outcome:?}");
-            outcome.is(1, "", outcome.said());
-            assert!(instance.requests() <= 7 + 3, "{:?}", instance.emulator.imds_paths());
-        }
     }
+    instance
 }
 
 #[test]
-fn a_retry_of_the_token_counts_among_the_three() {
-    let instance = with_key();
-    for path in [TOKEN, KEYS] {
-        instance
-            .emulator
-            .fault_rule(FaultRule::imds(path, Fault::Status(503)).first(1));
-    }
-    for path in ["instance-id", "services/domain"] {
-        let rule = FaultRule::imds(&format!("{META_DATA}{path}"), Fault::Status(503)).first(1);
-        instance.emulator.fault_rule(rule);
-    }
+fn six_retries_has_a_call_and_no_seventh() {
+    let instance = spoiled(6);
+    prints_the_key(&instance);
+    assert_eq!(instance.requests(), ORDINARY + 6);
+
+    let instance = spoiled(7);
     let outcome = instance.login(USER).run();
     assert!(outcome.said().contains("IMDS answered 503 to "), "{outcome:?}");
     outcome.is(1, "", outcome.said());
+    assert!(instance.requests() <= 7 + 6, "{:?}", instance.emulator.imds_paths());
 }
 
 #[test]
@@ -165,24 +158,24 @@ fn what_does_not_pass_is_not_asked_again() {
     }
 }
 
-/// The kernel's answer is laid over the program's first connect(2): nothing else refuses just once, to the moment.
+/// strace makes the program's first calls of connect(2) fail: nothing else refuses so many times and no more.
 #[test]
-fn one_refused_connection_is_tried_again() {
+fn a_refused_connection_is_tried_again() {
     let strace = ["strace", "-o", "/dev/null", "-e", "trace=connect"];
     if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
-        return skipped("one refused connection: no strace that may trace (package strace)");
+        return skipped("a refused connection: no strace that may trace (package strace)");
     }
     let refusing = |times: &str| format!("inject=connect:error=ECONNREFUSED:when={times}");
     let instance = with_key();
-    let once = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1")]);
-    let outcome = once.run();
+    let twice = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1..2")]);
+    let outcome = twice.run();
     assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed(), "{outcome:?}");
     assert_eq!(instance.requests(), ORDINARY);
 
     let url = instance.emulator.imds_url();
     instance.emulator.clear_requests();
-    let twice = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1..2")]);
-    let why = format!("IMDS refused the connection for {url}/latest/api/token");
-    twice.run().refused(1, &provided_none(&why));
+    let thrice = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1..3")]);
+    let why = format!("the connection to IMDS for {url}/latest/api/token was refused");
+    thrice.run().refused(1, &provided_none(&why));
     assert_eq!(instance.requests(), 0);
 }

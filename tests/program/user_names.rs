@@ -14,7 +14,7 @@ use crate::keys::PublicKey;
 const KEYS: &str = "/latest/meta-data/managed-ssh-keys/active-keys/";
 
 #[test]
-fn a_name_that_cannot_have_a_key_is_silent_and_costs_no_request() {
+fn a_name_that_cannot_have_a_key_costs_no_request() {
     let instance = Instance::start();
     let forty = "a".repeat(40);
     let names: [&[u8]; 28] = [
@@ -51,20 +51,20 @@ fn a_name_that_cannot_have_a_key_is_silent_and_costs_no_request() {
         let login = instance.login(OsStr::from_bytes(name)).offering("SHA256:abc");
         let outcome = login.run();
         assert!(
-            outcome.stderr.is_empty() && outcome.stdout.is_empty(),
+            outcome.said().starts_with("no key can be pushed for user \""),
             "{name:?}: {outcome:?}"
         );
-        assert_eq!(outcome.status.code(), Some(0), "{name:?}: {outcome:?}");
+        outcome.is(0, "", outcome.said());
     }
     assert_eq!(instance.requests(), 0, "{:?}", instance.emulator.imds_paths());
 }
 
 #[test]
-fn such_a_name_is_silent_on_a_machine_that_is_no_instance_too() {
+fn such_a_name_is_the_reason_on_a_machine_that_is_no_instance_too() {
     let instance = Instance::start();
     let nothing = instance.folder.path().join("nothing");
     let login = instance.login("../x").option("--sysfs", nothing);
-    login.run().silent();
+    login.run().no_such_name("../x");
 }
 
 #[test]
@@ -109,7 +109,12 @@ fn whatever_the_name_is_only_itself_is_asked_for() {
             instance.emulator.clear_requests();
             let outcome = instance.login(&name).offering("SHA256:abc").run();
             prop_assert_eq!(outcome.status.code(), Some(0), "{:?}", outcome);
-            prop_assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{:?}", outcome);
+            prop_assert!(outcome.stdout.is_empty(), "{:?}", outcome);
+            prop_assert!(
+                outcome.said().starts_with("no key ") && outcome.said().lines().count() == 1,
+                "{:?}",
+                outcome
+            );
             let paths = instance.emulator.imds_paths();
             let sent = format!("GET {KEYS}{name}/");
             prop_assert!(
@@ -127,7 +132,10 @@ fn keys_of_one_user_are_never_another_s() {
     let instance = Instance::start();
     instance.emulator.push("root", &PublicKey::ed25519(1).line());
     for name in ["roo", "roott", "Root", "root.", "root$"] {
-        instance.login(name).run().silent();
+        let why = format!("no key was pushed for user {name} ");
+        let outcome = instance.login(name).run();
+        assert!(outcome.said().starts_with(&why), "{outcome:?}");
+        outcome.is(0, "", outcome.said());
     }
 }
 

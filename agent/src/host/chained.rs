@@ -126,11 +126,11 @@ impl Chained {
         match ended {
             Ok(Ok((status, output))) if status.success() => Ok(output),
             Ok(Ok((status, _))) if status.signal() == Some(Signal::SIGKILL as i32) && Instant::now() >= end => {
-                Err(ChainError::OutOfTime(program))
+                Err(ChainError::Killed(program))
             }
             Ok(Ok((status, _))) => Err(ChainError::Status { program, status }),
             Ok(Err(error)) => Err(ChainError::Output { program, error }),
-            Err(_) => Err(ChainError::OutOfTime(program)),
+            Err(_) => Err(ChainError::RunsOn(program)),
         }
     }
 }
@@ -191,8 +191,10 @@ pub(crate) enum ChainError {
         /// What reading said.
         error: io::Error,
     },
-    /// It was still at it at the deadline.
-    OutOfTime(PathBuf),
+    /// It was still running at the deadline, and was killed.
+    Killed(PathBuf),
+    /// So it was, and something that it started, which left its process group, runs on.
+    RunsOn(PathBuf),
 }
 
 impl fmt::Display for ChainError {
@@ -205,11 +207,16 @@ impl fmt::Display for ChainError {
             Self::Start { program, error } => write!(f, "{} could not be started: {error}", name(program)),
             Self::Status { program, status } => match (status.code(), status.signal()) {
                 (Some(code), _) => write!(f, "{} exited with status {code}", name(program)),
-                (None, Some(signal)) => write!(f, "{} was ended by signal {signal}", name(program)),
+                (None, Some(signal)) => write!(f, "{} was killed by signal {signal}", name(program)),
                 (None, None) => write!(f, "{} did not exit", name(program)),
             },
-            Self::Output { program, error } => write!(f, "{}'s output could not be read: {error}", name(program)),
-            Self::OutOfTime(program) => write!(f, "{} did not end in time, and was ended", name(program)),
+            Self::Output { program, error } => write!(f, "the output of {} could not be read: {error}", name(program)),
+            Self::Killed(program) => write!(f, "{} did not finish in time and was killed", name(program)),
+            Self::RunsOn(program) => write!(
+                f,
+                "{} did not finish in time; it, or a process that it started, holds its output open and is still running",
+                name(program)
+            ),
         }
     }
 }

@@ -1,37 +1,33 @@
 //! The instance metadata service, version 2: one token, then answers, each within its time and its bound.
 
-use std::cell::Cell;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::cell::{Cell, OnceCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Method, Response, StatusCode, redirect};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::ImdsError;
+use super::endpoint::Endpoint;
+use super::retries::Retries;
+use super::waits::Waits;
 use crate::verify::identity::InstanceId;
 use crate::verify::limits::Limits;
 use crate::verify::login::UserName;
-use crate::verify::text::{printable, quoted};
+use crate::verify::text::quoted;
 
-/// How long the token may take, over both addresses and the retry. Where IMDS never answers, this is what every
+/// How long the token may take, over both addresses and the retries. Where IMDS never answers, this is what every
 /// login costs, so it is short; a real IMDS answers within a few milliseconds.
 const TOKEN_TIME: Duration = Duration::from_secs(1);
 
 /// How long IPv4 may be silent before IPv6 is tried beside it: RFC 8305's 250 ms, and a little.
 const IPV6_DELAY: Duration = Duration::from_millis(300);
 
-/// How long each later answer may take, its body included.
+/// How long each later answer may take, its body and the retries included.
 const ANSWER_TIME: Duration = Duration::from_millis(1500);
-
-/// How long to wait before a request is sent again.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many requests of one call may be sent again, each of them once.
-const RETRIES: u32 = 3;
 
 /// How many requests go side by side. IMDS limits connections and packets, and logins come in bursts.
 const SIDE_BY_SIDE: usize = 5;
@@ -45,52 +41,14 @@ const HEADERS: usize = 32;
 const TOKEN_LIFE_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 
-/// Where IMDS is: the address, as the start of every URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(String);
-
-impl Endpoint {
-    /// The link-local addresses, in the order they are tried: `169.254.169.254`, then `[fd00:ec2::254]`.
-    #[must_use]
-    pub fn link_local() -> Vec<Self> {
-        let ipv4 = Ipv4Addr::new(169, 254, 169, 254);
-        let ipv6 = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-        vec![Self(format!("http://{ipv4}")), Self(format!("http://[{ipv6}]"))]
-    }
-
-    /// An address given by hand: `http://` and a host, perhaps a port, nothing behind it but a slash.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let parsed = Url::parse(url).map_err(|error| error.to_string())?;
-        let base = parsed.as_str().trim_end_matches('/');
-        if parsed.scheme() != "http" {
-            Err("IMDS speaks http only".to_owned())
-        } else if base != url.trim_end_matches('/') || parsed.path() != "/" || base.contains(['@', '?', '#']) {
-            Err("only a host and perhaps a port can follow http://".to_owned())
-        } else {
-            Ok(Self(base.to_owned()))
-        }
-    }
-
-    /// The URL for `path`, exactly as it will be sent.
-    fn url(&self, path: &str) -> Result<Url, ImdsError> {
-        let text = format!("{}{path}", self.0);
-        match Url::parse(&text) {
-            Ok(url) if url.as_str() == text => Ok(url),
-            _ => Err(ImdsError::Url(printable(text.as_bytes()))),
-        }
-    }
-}
-
 /// IMDS, with the address that answered and a token for it.
 pub struct Imds {
-    client: Client,
+    http: Http,
     endpoint: Endpoint,
     token: Mutex<Rc<HeaderValue>>,
-    retries_left: Cell<u32>,
+    retries: Retries,
     side_by_side: Semaphore,
+    waits: Waits,
     limits: Limits,
 }
 
@@ -100,43 +58,28 @@ impl Imds {
     ///
     /// # Errors
     /// [`ImdsError`]; [`ImdsError::SwitchedOff`] is a 403.
-    pub async fn open(endpoints: &[Endpoint], limits: &Limits) -> Result<Self, ImdsError> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .pool_idle_timeout(None)
-            .http1_max_headers(HEADERS)
-            .user_agent(concat!("ec2-instance-connect/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ImdsError::from_client("anything", &error))?;
-        let retries_left = Cell::new(RETRIES);
+    pub(crate) async fn open(endpoints: &[Endpoint], limits: &Limits, waits: &Waits) -> Result<Self, ImdsError> {
+        let http = Http::new()?;
+        let retries = Retries::for_a_call();
         let token_from = async |endpoint: &Endpoint, answered: &Cell<bool>| {
-            let attempt = async |_: Option<&ImdsError>| {
-                let token = request_token(&client, endpoint, limits).await;
+            let attempt = async |last: Option<&ImdsError>| {
+                let token = request_token(http.client_after(last)?, endpoint, limits).await;
                 answered.set(answered.get() || token.as_ref().err().is_none_or(ImdsError::is_answer));
                 token
             };
-            let token = retrying(&retries_left, attempt).await?;
+            let token = retries.run(attempt).await?;
             Ok((token, endpoint.clone()))
         };
-        let (token, endpoint) = timeout(TOKEN_TIME, first_to_answer(endpoints, token_from))
-            .await
-            .unwrap_or_else(|_| {
-                Err(ImdsError::Silent {
-                    asked: endpoints
-                        .iter()
-                        .map(|endpoint| endpoint.0.as_str())
-                        .collect::<Vec<_>>()
-                        .join(" and "),
-                    waited: TOKEN_TIME,
-                })
-            })?;
+        let asked = endpoints.iter().map(Endpoint::as_str).collect::<Vec<_>>().join(" and ");
+        let token = answer_within(waits, &asked, TOKEN_TIME, first_to_answer(endpoints, token_from));
+        let (token, endpoint) = token.await?;
         Ok(Self {
-            client,
+            http,
             endpoint,
             token: Mutex::new(Rc::new(token)),
-            retries_left,
+            retries,
             side_by_side: Semaphore::new(SIDE_BY_SIDE),
+            waits: waits.clone(),
             limits: limits.clone(),
         })
     }
@@ -246,39 +189,35 @@ impl Imds {
     async fn get(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
         let url = self.endpoint.url(path)?;
         let used = Cell::new(None);
-        retrying(&self.retries_left, async |last| {
+        let attempt = async |last: Option<&ImdsError>| {
             if matches!(last, Some(ImdsError::Status { status: 401, .. })) {
                 self.renew_token(used.take()).await?;
             }
             let token = Rc::clone(&*self.token.lock().await);
             used.set(Some(Rc::clone(&token)));
-            // IMDS limits connections as well as packets.
-            let _turn = self.side_by_side.acquire().await;
-            let request = self
-                .client
+            let response = self
+                .http
+                .client_after(last)?
                 .request(Method::GET, url.clone())
-                .header(TOKEN_HEADER, HeaderValue::clone(&token));
-            answer_within(path, ANSWER_TIME, async {
-                let response = request
-                    .send()
-                    .await
-                    .map_err(|error| ImdsError::from_client(path, &error))?;
-                if response.status() == StatusCode::NOT_FOUND {
-                    return Ok(None);
-                }
-                body(path, response, limit).await.map(Some)
-            })
-            .await
-        })
-        .await
+                .header(TOKEN_HEADER, HeaderValue::clone(&token))
+                .send()
+                .await
+                .map_err(|error| ImdsError::from_client(path, &error))?;
+            if response.status() == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            body(path, response, limit).await.map(Some)
+        };
+        // IMDS limits connections as well as packets.
+        let _turn = self.side_by_side.acquire().await;
+        answer_within(&self.waits, path, ANSWER_TIME, self.retries.run(attempt)).await
     }
 
     /// Gets a new token, unless another request of this call has done so since `used` was refused.
     async fn renew_token(&self, used: Option<Rc<HeaderValue>>) -> Result<(), ImdsError> {
         let mut token = self.token.lock().await;
         if used.is_none_or(|used| Rc::ptr_eq(&used, &token)) {
-            let renewed = request_token(&self.client, &self.endpoint, &self.limits);
-            *token = Rc::new(answer_within("/latest/api/token", ANSWER_TIME, renewed).await?);
+            *token = Rc::new(request_token(self.http.client_after(None)?, &self.endpoint, &self.limits).await?);
         }
         Ok(())
     }
@@ -299,19 +238,44 @@ impl StapleName {
     }
 }
 
-/// Makes an attempt and, where it fails in a way that may pass, one more: if the call has retries left.
-async fn retrying<T>(
-    retries_left: &Cell<u32>,
-    attempt: impl AsyncFn(Option<&ImdsError>) -> Result<T, ImdsError>,
-) -> Result<T, ImdsError> {
-    match attempt(None).await {
-        Err(error) if error.is_passing() && retries_left.get() > 0 => {
-            retries_left.set(retries_left.get() - 1);
-            sleep(RETRY_PAUSE).await;
-            attempt(Some(&error)).await
-        }
-        other => other,
+/// The HTTP clients of one call.
+struct Http {
+    /// Sends several requests over one connection where IMDS leaves it open.
+    reusing: Client,
+    /// Opens a connection for each request. Taken for good once a connection broke: a server that closes without a
+    /// word may have closed the other idle ones too.
+    opening: OnceCell<Client>,
+}
+
+impl Http {
+    fn new() -> Result<Self, ImdsError> {
+        Ok(Self {
+            reusing: client(SIDE_BY_SIDE)?,
+            opening: OnceCell::new(),
+        })
     }
+
+    /// The client for the attempt after one that failed so.
+    fn client_after(&self, last: Option<&ImdsError>) -> Result<&Client, ImdsError> {
+        if matches!(last, Some(ImdsError::Cut { .. })) && self.opening.get().is_none() {
+            let opening = client(0)?;
+            return Ok(self.opening.get_or_init(|| opening));
+        }
+        Ok(self.opening.get().unwrap_or(&self.reusing))
+    }
+}
+
+/// A client that keeps so many idle connections.
+fn client(idle: usize) -> Result<Client, ImdsError> {
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .pool_idle_timeout(None)
+        .pool_max_idle_per_host(idle)
+        .http1_max_headers(HEADERS)
+        .user_agent(concat!("ec2-instance-connect/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| ImdsError::from_client("anything", &error))
 }
 
 /// Asks the first endpoint and, where that stays silent or cannot be reached, the second one beside it. Once an
@@ -346,7 +310,7 @@ async fn first_to_answer<T>(
 
 /// Asks `endpoint` for a token.
 async fn request_token(client: &Client, endpoint: &Endpoint, limits: &Limits) -> Result<HeaderValue, ImdsError> {
-    let asked = format!("{}/latest/api/token", endpoint.0);
+    let asked = format!("{}/latest/api/token", endpoint.as_str());
     let mut headers = HeaderMap::new();
     headers.insert(TOKEN_LIFE_HEADER, HeaderValue::from_static(TOKEN_LIFE));
     let response = client
@@ -391,40 +355,15 @@ async fn body(asked: &str, mut response: Response, limit: usize) -> Result<Vec<u
 }
 
 async fn answer_within<T>(
+    waits: &Waits,
     asked: &str,
     time: Duration,
     answer: impl Future<Output = Result<T, ImdsError>>,
 ) -> Result<T, ImdsError> {
-    timeout(time, answer).await.unwrap_or_else(|_| {
-        Err(ImdsError::Silent {
-            asked: asked.to_owned(),
-            waited: time,
-        })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_that_would_be_sent_otherwise_than_it_is_written_is_refused() {
-        let endpoint = Endpoint::parse("http://127.0.0.1:1338/").unwrap();
-        assert_eq!(
-            endpoint.url("/latest/a@b$/").map(|url| url.to_string()),
-            Ok("http://127.0.0.1:1338/latest/a@b$/".to_owned())
-        );
-        for path in ["/a/../b", "/a/./b", "/a b", "/a\nb", "/é", "/a\\b", "/a/%2e%2e/b"] {
-            assert!(matches!(endpoint.url(path), Err(ImdsError::Url(_))), "{path:?}");
-        }
-    }
-
-    #[test]
-    fn the_link_local_addresses_are_sent_as_they_are_written() {
-        let urls = Endpoint::link_local()
-            .iter()
-            .map(|endpoint| endpoint.url("/x").unwrap().to_string())
-            .collect::<Vec<_>>();
-        assert_eq!(urls, ["http://169.254.169.254/x", "http://[fd00:ec2::254]/x"]);
-    }
+    let silent = ImdsError::Silent {
+        asked: asked.to_owned(),
+        waited: time,
+    };
+    let _wait = waits.begin(time, silent.clone());
+    timeout(time, answer).await.unwrap_or(Err(silent))
 }

@@ -2,8 +2,10 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
+
+use crate::verify::text::printable;
 
 /// Why IMDS gave no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,14 @@ pub enum ImdsError {
         /// What was asked.
         asked: String,
     },
-    /// There was no connection, or it broke, or what came was not HTTP.
+    /// The connection was reset or closed before the answer was complete.
+    Cut {
+        /// What was asked.
+        asked: String,
+        /// What the HTTP client says.
+        why: String,
+    },
+    /// There was no connection, or what came was not HTTP.
     Broken {
         /// What was asked.
         asked: String,
@@ -58,29 +67,32 @@ impl ImdsError {
     pub(super) fn from_client(asked: &str, error: &reqwest::Error) -> Self {
         let mut cause = error.source();
         let mut why = error.to_string();
+        let mut cut = false;
         while let Some(inner) = cause {
-            if inner
-                .downcast_ref::<io::Error>()
-                .is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
-            {
+            let kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
+            if kind == Some(ErrorKind::ConnectionRefused) {
                 return Self::Refused {
                     asked: asked.to_owned(),
                 };
             }
+            cut |= kind.is_some_and(is_end) || inner.downcast_ref::<hyper::Error>().is_some_and(is_unfinished);
             why = inner.to_string();
             cause = inner.source();
         }
-        Self::Broken {
-            asked: asked.to_owned(),
-            why: crate::verify::text::printable(why.as_bytes()),
+        let (asked, why) = (asked.to_owned(), printable(why.as_bytes()));
+        if cut {
+            Self::Cut { asked, why }
+        } else {
+            Self::Broken { asked, why }
         }
     }
 
-    /// Whether the same request may well be answered a moment later: IMDS was overloaded (503), restarting, or
-    /// the token has expired.
+    /// Whether the same request may well be answered a moment later: IMDS was overloaded (503) or restarting, a
+    /// connection broke, or the token has expired. Every request may be sent twice: a GET changes nothing, and of two
+    /// tokens either is good.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Refused { .. } => true,
+            Self::Refused { .. } | Self::Cut { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 401,
             _ => false,
         }
@@ -88,8 +100,22 @@ impl ImdsError {
 
     /// Whether somebody speaking HTTP is at the address, so that another address need not be tried.
     pub(super) fn is_answer(&self) -> bool {
-        !matches!(self, Self::Silent { .. } | Self::Refused { .. } | Self::Broken { .. })
+        !matches!(
+            self,
+            Self::Silent { .. } | Self::Refused { .. } | Self::Cut { .. } | Self::Broken { .. }
+        )
     }
+}
+
+/// Whether the kernel says so of a connection that its other end has reset or closed.
+fn is_end(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+}
+
+/// Whether the connection was closed before an answer was complete, or before the request was sent.
+fn is_unfinished(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed()
 }
 
 impl fmt::Display for ImdsError {
@@ -98,15 +124,20 @@ impl fmt::Display for ImdsError {
             Self::Silent { asked, waited } => {
                 write!(f, "IMDS did not answer {asked} within {} ms", waited.as_millis())
             }
-            Self::Refused { asked } => write!(f, "IMDS refused the connection for {asked}"),
+            Self::Refused { asked } => write!(f, "the connection to IMDS for {asked} was refused"),
+            Self::Cut { asked, why } => {
+                write!(f, "the connection to IMDS broke before {asked} was answered: {why}")
+            }
             Self::Broken { asked, why } => write!(f, "IMDS did not answer {asked}: {why}"),
             Self::Status { asked, status } => write!(f, "IMDS answered {status} to {asked}"),
-            Self::SwitchedOff => f.write_str("IMDS is switched off for this instance (403 to the request for a token)"),
+            Self::SwitchedOff => {
+                f.write_str("IMDS is disabled for this instance (it answered 403 to the request for a token)")
+            }
             Self::TooLong { asked, limit } => write!(f, "IMDS answered more than {limit} bytes to {asked}"),
-            Self::Token => f.write_str("IMDS answered a token that is none"),
-            Self::InstanceId(said) => write!(f, "IMDS says the instance id is \"{said}\""),
-            Self::TooManyStaples(limit) => write!(f, "IMDS lists more than {limit} staples"),
-            Self::Url(url) => write!(f, "URL {url} would not be sent as it is"),
+            Self::Token => f.write_str("IMDS returned an invalid token"),
+            Self::InstanceId(said) => write!(f, "IMDS returned an invalid instance ID: \"{said}\""),
+            Self::TooManyStaples(limit) => write!(f, "IMDS lists more than {limit} stapled OCSP responses"),
+            Self::Url(url) => write!(f, "the HTTP client would change the URL {url}, so nothing was sent"),
         }
     }
 }

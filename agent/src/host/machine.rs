@@ -1,8 +1,9 @@
-//! What this machine's own firmware says it is: the one witness that IMDS cannot speak for.
+//! What this machine itself says it is: the witness that IMDS cannot speak for.
 
 use std::path::Path;
 
 use super::read::regular_file;
+use super::safe_path;
 use crate::verify::identity::InstanceId;
 
 /// Where Nitro writes the instance id, under `/sys`.
@@ -11,7 +12,11 @@ const BOARD_ASSET_TAG: &str = "devices/virtual/dmi/id/board_asset_tag";
 /// Where Xen writes its domain's UUID, under `/sys`. On EC2 it starts with `ec2`.
 const HYPERVISOR_UUID: &str = "hypervisor/uuid";
 
-/// Both are one short line.
+/// Where cloud-init writes the instance id that it got from its data source (cloud-init's documentation, "Internal
+/// Files"), each time the machine starts.
+pub(crate) const CLOUD_INIT_ID: &str = "/var/lib/cloud/data/instance-id";
+
+/// Each of them is one short line.
 const LINE_BYTES: u64 = 256;
 
 /// What kind of machine this is.
@@ -19,8 +24,13 @@ const LINE_BYTES: u64 = 256;
 pub enum Machine {
     /// An EC2 instance on Nitro, whose DMI tag is its instance id.
     Nitro(InstanceId),
-    /// An EC2 instance on Xen; only IMDS tells its id.
-    Xen,
+    /// An EC2 instance on Xen, whose firmware does not tell its id, and the id that cloud-init wrote down, if it did.
+    ///
+    /// cloud-init writes it in its `init` stage (cloud-init.service), which distributions order before sshd. It had it
+    /// from IMDS, but before anybody could log in, and only root can have changed it since. An image that was made of
+    /// an instance carries that instance's id until cloud-init has run, and for good where cloud-init is disabled. For
+    /// so long IMDS contradicts the file, no key is printed, and the log line names the file.
+    Xen(Option<InstanceId>),
     /// Not an EC2 instance.
     Elsewhere,
 }
@@ -34,8 +44,16 @@ impl Machine {
             return Self::Nitro(instance);
         }
         match line(HYPERVISOR_UUID).get(..3) {
-            Some(start) if start.eq_ignore_ascii_case(b"ec2") => Self::Xen,
+            Some(start) if start.eq_ignore_ascii_case(b"ec2") => Self::Xen(written_by_cloud_init()),
             _ => Self::Elsewhere,
         }
     }
+}
+
+/// The id that cloud-init wrote down. A file that others than root could have written is no witness, and neither is
+/// what another data source than EC2's wrote (`iid-datasource-none`).
+fn written_by_cloud_init() -> Option<InstanceId> {
+    let path = Path::new(CLOUD_INIT_ID);
+    safe_path::check_written_by_root(path).ok()?;
+    InstanceId::parse(&regular_file(path, LINE_BYTES).ok()?)
 }

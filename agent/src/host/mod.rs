@@ -4,6 +4,7 @@ pub mod audit_log;
 pub(crate) mod chained;
 pub mod clock;
 pub mod deadline;
+pub mod endpoint;
 pub mod imds;
 mod imds_error;
 pub(crate) mod links;
@@ -11,7 +12,9 @@ pub mod machine;
 pub mod output;
 pub mod process;
 pub(crate) mod read;
+mod retries;
 pub(crate) mod safe_path;
 pub mod trust_store;
+pub(crate) mod waits;
 
 pub use imds_error::ImdsError;

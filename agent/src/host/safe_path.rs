@@ -42,29 +42,61 @@ impl fmt::Display for UnsafePath {
 /// Checks a program, as seen from `root`, as sshd will, and what sshd does not: the folders that links to it lie in.
 /// Whoever can write one of those can put another program in its place.
 pub(crate) fn check(root: &Path, program: &Path) -> Result<(), UnsafePath> {
-    let looked = |path: &Path| {
-        fs::metadata(links::on_host(root, path)).map_err(|error| UnsafePath::Unreadable {
-            path: path.to_owned(),
-            error,
-        })
-    };
-    let (resolved, links) = links::followed(root, program).ok_or_else(|| UnsafePath::Unreadable {
-        path: program.to_owned(),
-        error: io::Error::other("its links go round in circles"),
-    })?;
-    let file = looked(&resolved)?;
-    if !file.is_file() {
-        return Err(UnsafePath::NotAFile(program.to_owned()));
-    }
-    if file.mode() & 0o111 == 0 {
+    let file = File::look(root, program)?;
+    if file.mode & 0o111 == 0 {
         return Err(UnsafePath::NotExecutable(program.to_owned()));
     }
-    let above_links = links.iter().flat_map(|folder| folder.ancestors());
-    for path in resolved.ancestors().chain(above_links) {
-        let its = looked(path)?;
-        is_root_s(path, its.uid(), its.mode())?;
+    file.is_root_s(root)
+}
+
+/// Checks that only root can have written a file, which need not be executable.
+pub(crate) fn check_written_by_root(file: &Path) -> Result<(), UnsafePath> {
+    let root = Path::new("/");
+    File::look(root, file)?.is_root_s(root)
+}
+
+/// A regular file that was looked at.
+struct File {
+    /// Where it is, links followed.
+    resolved: PathBuf,
+    /// The folders of the links.
+    links: Vec<PathBuf>,
+    mode: u32,
+}
+
+impl File {
+    fn look(root: &Path, path: &Path) -> Result<Self, UnsafePath> {
+        let (resolved, links) = links::followed(root, path).ok_or_else(|| UnsafePath::Unreadable {
+            path: path.to_owned(),
+            error: io::Error::other("its links go round in circles"),
+        })?;
+        let metadata = looked(root, &resolved)?;
+        if !metadata.is_file() {
+            return Err(UnsafePath::NotAFile(path.to_owned()));
+        }
+        Ok(Self {
+            resolved,
+            links,
+            mode: metadata.mode(),
+        })
     }
-    Ok(())
+
+    /// Whether it and every folder above it and above the links to it are root's, and writable by nobody else.
+    fn is_root_s(&self, root: &Path) -> Result<(), UnsafePath> {
+        let above_links = self.links.iter().flat_map(|folder| folder.ancestors());
+        for path in self.resolved.ancestors().chain(above_links) {
+            let its = looked(root, path)?;
+            is_root_s(path, its.uid(), its.mode())?;
+        }
+        Ok(())
+    }
+}
+
+fn looked(root: &Path, path: &Path) -> Result<fs::Metadata, UnsafePath> {
+    fs::metadata(links::on_host(root, path)).map_err(|error| UnsafePath::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Whether nobody but root can write what has this owner and mode.
