@@ -72,7 +72,8 @@ made=; [ -d /run/sshd ] || { mkdir /run/sshd; made=yes; }
 "#;
 
 /// Names, types, modes and owners of all that packages and their scripts could leave, contents too in `/etc`; users are
-/// looked at for themselves, and what a first boot makes is left out. Of folders those that are ours or sshd's: others' are left to whoever else has files in them.
+/// looked at for themselves, and what a first boot makes is left out. Of directories those in /usr/share, and those that are ours or sshd's: others are left to
+/// whoever else has files in them.
 pub(crate) const FILES: &str = r#"
 cd /
 set -f
@@ -84,7 +85,7 @@ others="$others -o -path etc/ld.so.cache -o -path etc/passwd* -o -path etc/group
 others="$others -o -path etc/ssh/ssh_host_* -o -path etc/cloud -o -path etc/hostname -o -path etc/hosts -o -name first-boot.service"
 others="$others -o -name .pwd.lock -o -name .updated -o -name __pycache__"
 find etc opt usr var/lib home -xdev '(' $others ')' -prune -o \
-    ! '(' -type d ! -path *ec2-instance-connect* ! -path */ssh*.d ! -path etc/ssh ')' -printf '%p\t%y %m %U:%G %l\n'
+    ! '(' -type d ! -path *ec2-instance-connect* ! -path */ssh*.d ! -path etc/ssh ! -path usr/share/* ')' -printf '%p\t%y %m %U:%G %l\n'
 find run -maxdepth 1 -name *ec2-instance-connect* -printf '%p\t%y %m %U:%G %l\n'
 find etc -xdev '(' $others ')' -prune -o -type f -exec sha256sum {} + | sed 's/^\([^ ]*\)  \(.*\)/\2#content\t\1/'
 "#;
