@@ -9,6 +9,7 @@ use emulator::{Certificate, Key, Pki, SignatureAlgorithm};
 
 use crate::differences::Verdict;
 use crate::differences::Verdict::{Accepted, AcceptedHere, Refused, RefusedHere};
+use crate::extension_rows;
 use crate::judge::{DAY, DOMAIN, NOW, REGION};
 
 /// One chain.
@@ -20,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) options: &'static [&'static str],
 }
 
-const fn row(name: &'static str, verdict: Verdict, make: fn() -> Pki) -> Row {
+pub(crate) const fn row(name: &'static str, verdict: Verdict, make: fn() -> Pki) -> Row {
     Row {
         name,
         verdict,
@@ -29,12 +30,12 @@ const fn row(name: &'static str, verdict: Verdict, make: fn() -> Pki) -> Row {
     }
 }
 
-fn with(change: impl FnOnce(&mut Templates)) -> Pki {
+pub(crate) fn with(change: impl FnOnce(&mut Templates)) -> Pki {
     Pki::with(REGION, DOMAIN, NOW, change)
 }
 
 /// The default PKI, changed after it was made.
-fn made(change: impl FnOnce(&mut Pki)) -> Pki {
+pub(crate) fn made(change: impl FnOnce(&mut Pki)) -> Pki {
     let mut pki = with(|_| {});
     change(&mut pki);
     pki
@@ -108,6 +109,7 @@ const UNVALIDATED: &str = "public CAs validate the names in subjectAltName, of c
      isolated partitions have CAs of their own, and there it is accepted";
 const LAST_SECOND: &str =
     "notAfter is the last second of the validity (RFC 5280 4.1.2.5); OpenSSL ends with the one before";
+const ANY_PURPOSE: &str = "anyExtendedKeyUsage restricts nothing (RFC 5280 4.2.1.12), and the root is the owner's choice; OpenSSL wants serverAuth by name";
 const ANCHOR: &str =
     "an anchor is a name and a key (RFC 5280 6.2): what else stands in it restricts, but is not required";
 
@@ -115,6 +117,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let mut rows = path_rows();
     rows.extend(leaf_rows());
     rows.extend(ca_rows());
+    rows.extend(extension_rows::rows());
     rows.extend(root_rows());
     rows
 }
@@ -407,6 +410,15 @@ fn root_rows() -> Vec<Row> {
         }),
         row("a root whose own signature is wrong", Accepted, || {
             with(|t| t.root.tamper_signature = true)
+        }),
+        row("a root for servers", Accepted, || {
+            with(|t| t.root.extended_key_usage = Some(vec![purpose::ID_KP_SERVER_AUTH]))
+        }),
+        row("a root for e-mail alone", Refused, || {
+            with(|t| t.root.extended_key_usage = Some(vec![purpose::ID_KP_EMAIL_PROTECTION]))
+        }),
+        row("a root for any purpose by name", AcceptedHere(ANY_PURPOSE), || {
+            with(|t| t.root.extended_key_usage = Some(vec![purpose::ANY_EXTENDED_KEY_USAGE]))
         }),
         row("a root with an elliptic-curve key", Accepted, || {
             with(|t| {

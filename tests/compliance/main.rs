@@ -6,6 +6,7 @@
 mod chain_rows;
 mod chains;
 mod differences;
+mod extension_rows;
 #[path = "../verification/judge.rs"]
 #[allow(dead_code, reason = "shared with the target `verification`, which uses all of it")]
 mod judge;
