@@ -67,7 +67,9 @@ fn of_another_root_its_own_accounts_count() {
     machine.must("userdel ec2-instance-connect");
     let enabled = enable();
     assert!(
-        enabled.stdout.contains("There is no account ec2-instance-connect yet"),
+        enabled
+            .stdout
+            .contains("Problem: there is no user ec2-instance-connect"),
         "{enabled:?}"
     );
     assert_eq!(enabled.status, 0);

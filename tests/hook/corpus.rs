@@ -206,9 +206,9 @@ fn check(release: Release) {
     for (expected, entry) in CORPUS {
         let ran = machine.run(&format!("{}\nec2-instance-connect status --json", lay(entry)));
         let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
-        let notes = told["notes"].to_string();
-        let by_sshd = notes.contains("sshd does not start with its present configuration");
-        let by_us = notes.contains("sshd would not start: ");
+        let problems = told["problems"].to_string();
+        let by_sshd = problems.contains("configuration-invalid");
+        let by_us = told["notes"].to_string().contains("read here as invalid: ");
         let agree = match expected {
             Taken => told["confirmed_by_sshd"] == true && !by_sshd && !by_us,
             Refused => by_sshd && by_us,

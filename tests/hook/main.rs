@@ -11,6 +11,7 @@ mod extras;
 #[path = "../support/families.rs"]
 mod families;
 mod interruption;
+mod listening;
 #[path = "../support/machine.rs"]
 #[allow(dead_code, reason = "the packages' tests use more of it")]
 mod machine;
@@ -20,6 +21,7 @@ mod matches;
 mod releases;
 mod roots;
 mod setups;
+mod status;
 mod steps;
 #[path = "../support/surroundings.rs"]
 mod surroundings;

@@ -143,12 +143,14 @@ pub(crate) fn check(name: &str, setup: &Setup) {
     assert_eq!(
         enabled.status,
         match setup.expected {
-            Expected::Left(_) => 3,
+            Expected::Left(_) | Expected::AtRestart(_) => 3,
             Expected::Failed(_) => 1,
             _ => 0,
         }
     );
-    assert_eq!(dry.status, enabled.status);
+    if !matches!(setup.expected, Expected::AtRestart(_)) {
+        assert_eq!(dry.status, enabled.status);
+    }
     let after = Seen::of(&machine, setup.serving);
     println!("enabled: {:?}", after.pairs());
     assert!(
@@ -166,8 +168,10 @@ pub(crate) fn check(name: &str, setup: &Setup) {
     );
 
     assert_eq!(run(&machine, "disable --dry-run").status, setup.disabled);
+    // A running sshd that has not read its files, and cannot, may act otherwise.
+    let unread = setup.live.contains("/etc/ssh/sshd_config");
     let disabled = run(&machine, "disable");
-    assert_eq!(disabled.status, setup.disabled);
+    assert_eq!(disabled.status, if unread { 3 } else { setup.disabled });
     let at_last = Seen::of(&machine, setup.serving);
     println!("disabled: {:?}", at_last.pairs());
     assert!(
@@ -182,7 +186,7 @@ pub(crate) fn check(name: &str, setup: &Setup) {
         assert_eq!(at_last.files, before.files, "disabling leaves what was there");
         assert_eq!(at_last, before);
     }
-    assert_eq!(run(&machine, "disable").status, setup.disabled);
+    assert_eq!(run(&machine, "disable").status, disabled.status);
     let failed = machine.run("systemctl --failed --plain --no-legend 'ssh*'").stdout;
     assert_eq!(failed, "", "no unit of sshd has failed");
 }
@@ -199,7 +203,7 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
             assert_eq!(before, after, "nothing is changed");
             assert!(!setup.serving || after.pushed);
             let status = run(machine, "status");
-            assert!(status.stdout.starts_with("hooked by AWS's package"));
+            assert!(status.stdout.starts_with("hooked-by-aws\n"));
         }
         Expected::Hooked(written) | Expected::AtRestart(written) => {
             assert_eq!(differences(&before.files, &after.files), *written);
@@ -209,11 +213,9 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
             assert_eq!(after.pushed, setup.serving && at_once, "the pushed key gets in");
             assert_eq!(said.contains("next restart"), !at_once, "{said}");
             let status = run(machine, "status");
-            assert_eq!(status.status, 0);
-            assert!(status.stdout.starts_with("hooked"), "{}", status.stdout);
-            if setup.serving {
-                assert_eq!(status.stdout.contains("not read"), !at_once, "{}", status.stdout);
-            }
+            let word = if at_once { "hooked\n" } else { "broken\n" };
+            assert!(status.stdout.starts_with(word), "{}", status.stdout);
+            assert_eq!(status.status, i32::from(!at_once));
         }
     }
 }

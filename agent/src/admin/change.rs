@@ -1,17 +1,13 @@
-//! Changes made to files, undone, and brought to the running sshd.
+//! Changes made to files, and undone; and what is remembered of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::hook::sshd_config::Files;
-use super::options;
-use super::setup::{self, Changes, MARKERS, STATE, Setup};
+use super::setup::{self, Changes, MARKERS, STATE};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
-use super::world::scratch::Scratch;
-use super::world::sshd::{Refused, Sshd};
-use super::world::systemd::Systemd;
 
 /// What was there before, to be put back.
 pub(super) struct Undo(Vec<(PathBuf, Option<Vec<u8>>)>);
@@ -60,11 +56,6 @@ pub(super) fn files(disk: &Disk, changes: &Changes) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let paths = changes.keys().filter(|path| seen.insert(disk.on_host(path)));
     paths.cloned().collect()
-}
-
-/// Whether systemd has to read a unit anew.
-pub(super) fn is_of_a_unit(changes: &Changes) -> bool {
-    changes.keys().any(|path| setup::is_of_a_unit(path))
 }
 
 /// Takes the folders of units away that held nothing else.
@@ -185,101 +176,6 @@ fn forget(disk: &Disk, path: &Path) {
     let _ = disk.remove(path);
     if let Some(directory) = path.parent() {
         disk.remove_empty_folder(directory);
-    }
-}
-
-/// A unit that did not start again with what was changed.
-pub(super) struct Down {
-    unit: String,
-    error: String,
-}
-
-impl Down {
-    /// Starts it as it was, once the changes are undone.
-    pub(super) fn start_again(self, disk: &Disk, scratch: &Scratch) -> Verdict {
-        let Self { unit, error } = self;
-        if let Some(systemd) = Systemd::find(disk, scratch.on_host()) {
-            // Where one of these fails, the next may still do.
-            for verb in [&["daemon-reload"][..], &["reset-failed", &unit], &["start", &unit]] {
-                let _ = systemd.ask(verb);
-            }
-        }
-        Verdict::Undone(format!("{unit} did not start again: {error}"))
-    }
-}
-
-/// Brings what was changed to the running sshd, as gently as that goes; what is to be said of it.
-///
-/// # Errors
-/// [`Down`] where sshd was restarted and is not there any more.
-pub(super) fn take_effect(
-    setup: &Setup<'_>,
-    sshd: Option<&Sshd<'_>>,
-    scratch: &Scratch,
-    options: &options::Change,
-    unit_changed: bool,
-) -> Result<Vec<String>, Down> {
-    let Some(systemd) = Systemd::find(setup.disk, scratch.on_host()) else {
-        return Ok(Vec::new());
-    };
-    if options.no_reload {
-        let more = if unit_changed {
-            "`systemctl daemon-reload` and a restart"
-        } else {
-            "a reload"
-        };
-        return Ok(vec![format!(
-            "As asked, the running sshd was left alone: {more} brings it about."
-        )]);
-    }
-    let unit = setup.units.iter().find(|unit| systemd.is_active(&unit.name));
-    let carries = unit
-        .and_then(|unit| systemd.listener(&unit.name))
-        .is_some_and(|listener| listener.command_line.contains("AuthorizedKeysCommand"));
-    // What is started must be what was judged: the files, also where a package has taken its drop-in with it.
-    if (unit_changed || carries)
-        && let Err(error) = systemd.ask(&["daemon-reload"])
-    {
-        return Ok(vec![format!(
-            "systemctl daemon-reload failed ({error}): it takes effect at the next start of ssh."
-        )]);
-    }
-    let Some(unit) = unit else {
-        // Stopped, or idle behind a socket: the next sshd reads the files anyway.
-        return Ok(Vec::new());
-    };
-    // A HUP with a bad file ends sshd.
-    if let Some(Err(Refused(words))) = sshd.map(|sshd| sshd.test(&setup.main, &[])) {
-        return Ok(vec![format!(
-            "sshd was not reloaded, as it would not start again: {words}."
-        )]);
-    }
-    let name = unit.name.as_str();
-    // A HUP makes an sshd that a socket started bind the port anew, which systemd holds: it ends.
-    let socket = name.replace(".service", ".socket");
-    let verb = if !unit_changed && !carries && !systemd.is_active(&socket) {
-        "reload"
-    } else if unit.spares_connections {
-        "try-restart"
-    } else {
-        return Ok(vec![
-            "It takes effect at the next restart of ssh, which would end open connections here.".to_owned(),
-        ]);
-    };
-    let done = if options.package {
-        systemd.ask_as_package(&[verb, name])
-    } else {
-        systemd.ask(&[verb, name])
-    };
-    match done {
-        Ok(()) => Ok(Vec::new()),
-        Err(error) if !systemd.is_active(name) => Err(Down {
-            unit: name.to_owned(),
-            error,
-        }),
-        Err(error) => Ok(vec![format!(
-            "{name} was not reloaded: {error}. It takes effect at its next start."
-        )]),
     }
 }
 

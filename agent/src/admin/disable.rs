@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::change::{self, Marker};
+use super::effect::{self, Cause};
 use super::found::{self, Found};
 use super::hook::lines;
 use super::hook::pair::{self, HISTORICAL, InEffect, Owner};
@@ -41,16 +42,16 @@ pub(super) fn disable(
             Some(words) => Verdict::NotRead(words.clone()),
             None => with_edited(None, edited, now.as_ref()),
         };
-        if let Some(now) = now.as_ref().filter(|_| options.package && by_aws) {
-            notes.extend(left_to_aws(now));
-            // AWS's package has written over ours: the running sshd may still name this program.
-            if Marker::Hooked.is_set(disk) && !options.dry_run {
-                let sshd = now.sshd(scratch).ok();
-                let effect = change::take_effect(now, sshd.as_ref(), scratch, options, false);
-                notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
-            }
-        }
-        return remembered(disk, options, had_gone).map(|()| verdict);
+        remembered(disk, options, had_gone)?;
+        let Some(now) = &now else {
+            return Ok(verdict);
+        };
+        notes.extend(Some(now).filter(|_| options.package && by_aws).and_then(left_to_aws));
+        // An interrupted call may have taken it out; or AWS's package has written over it.
+        let sshd = now.sshd(scratch).ok();
+        let effect = effect::bring(now, sshd.as_ref(), scratch, options, Cause::Nothing);
+        notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
+        return Ok(effect::outcome(now, scratch, options, &[], verdict, notes));
     }
     let read = |changes: &Changes| match Setup::read(disk, changes) {
         Err(Verdict::NoSshd(_)) => Ok(None),
@@ -73,7 +74,7 @@ pub(super) fn disable(
             ));
             None
         }
-        Some(Err(Silent::Missing)) | None => None,
+        Some(Err(Silent::Missing | Silent::Elsewhere(_))) | None => None,
     };
     if let Some(after) = &after {
         if let Some(words) = after.config.unread.first() {
@@ -117,7 +118,7 @@ pub(super) fn disable(
     change::tidy(disk, &changes);
     if let Some(after) = &after {
         notes.extend(Some(after).filter(|_| options.package).and_then(left_to_aws));
-        match change::take_effect(after, sshd.as_ref(), scratch, options, change::is_of_a_unit(&changes)) {
+        match effect::bring(after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
             Ok(more) => notes.extend(more),
             Err(down) => {
                 undo.now(disk);
@@ -129,6 +130,10 @@ pub(super) fn disable(
     let done = match heir {
         Some(_) => Verdict::HandedOver(paths),
         None => Verdict::TakenOut(paths),
+    };
+    let done = match &after {
+        Some(after) => effect::outcome(after, scratch, options, &[], done, notes),
+        None => done,
     };
     Ok(with_edited(Some(done), edited, after.as_ref()))
 }

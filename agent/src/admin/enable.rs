@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::change::{self, Marker};
+use super::effect::{self, Cause};
 use super::found::{self, Found};
 use super::hook::lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
 use super::hook::pair::{self, Contender, InEffect, Owner, PROGRAM};
@@ -27,7 +28,10 @@ pub(super) fn enable(
     notes: &mut Vec<String>,
 ) -> Result<Verdict, Verdict> {
     let verdict = hooked(disk, scratch, options, notes)?;
-    let is_asked = matches!(verdict, Verdict::Enabled(_) | Verdict::Already(_));
+    let is_asked = matches!(
+        verdict,
+        Verdict::Enabled(_) | Verdict::Already(_) | Verdict::Configured { .. }
+    );
     if is_asked && disk.is_own_root() && selinux::lacks_module(disk.root()) {
         notes.push(
             "SELinux is on without the policy module ec2-instance-connect, and may keep the program from connecting to IMDS. \
@@ -60,6 +64,7 @@ fn hooked(
     let sshd = match setup.sshd(scratch) {
         Ok(sshd) => Some(sshd),
         Err(Silent::Missing) => None,
+        Err(Silent::Elsewhere(config)) => return Err(elsewhere(&setup, config)),
         // On its own system it should: in doubt.
         Err(Silent::DoesNotRun(words)) if disk.is_own_root() => return Err(Verdict::NotAsked(words)),
         Err(Silent::DoesNotRun(words)) => {
@@ -86,7 +91,14 @@ fn hooked(
         InEffect::Ours(owner) | InEffect::OursForSome(owner) => {
             let renewed = renewed(disk)?;
             if renewed.is_empty() {
-                return already(disk, &setup, owner, options);
+                return already(
+                    &setup,
+                    (sshd.as_ref(), &confirmed.answers),
+                    scratch,
+                    owner,
+                    options,
+                    notes,
+                );
             }
             renewed
         }
@@ -98,7 +110,7 @@ fn hooked(
         }
     }
     safe_path::check(disk.root(), Path::new(PROGRAM)).map_err(Verdict::Program)?;
-    let account_missing = account_is_missing(disk, scratch, options)?;
+    account_is_fit(disk, scratch, options)?;
 
     let after = Setup::read(disk, &changes)?;
     if let Some(problem) = after.config.problems.first() {
@@ -121,6 +133,7 @@ fn hooked(
         let sshd = after.sshd(scratch).map_err(|silent| match silent {
             Silent::Missing => Verdict::NotAsked("it does not exist any more".to_owned()),
             Silent::DoesNotRun(words) => Verdict::NotAsked(words),
+            Silent::Elsewhere(config) => elsewhere(&after, config),
         })?;
         let judged = judge(&after, &sshd, copy.main(), &before).map_err(|verdict| match verdict {
             Verdict::WouldBreak(words) => Verdict::WouldBreak(copy.originals(&words)),
@@ -161,7 +174,7 @@ fn hooked(
         return Err(verdict);
     }
     change::tidy(disk, &changes);
-    match change::take_effect(&after, sshd.as_ref(), scratch, options, change::is_of_a_unit(&changes)) {
+    match effect::bring(&after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
         Ok(more) => notes.extend(more),
         Err(down) => {
             undo.now(disk);
@@ -172,27 +185,34 @@ fn hooked(
         }
     }
     Marker::Disabled.clear(disk);
-    if account_missing {
-        notes.push(format!(
-            "There is no account {} yet. Until there is, sshd cannot run the program and accepts no pushed key.",
-            pair::USER
-        ));
-    }
-    Ok(Verdict::Enabled(laid))
+    let done = Verdict::Enabled(laid);
+    Ok(effect::outcome(&after, scratch, options, &before.answers, done, notes))
 }
 
-/// The pair is ours: it is left, and what this program laid is remembered where an interrupted call did not.
-fn already(disk: &Disk, setup: &Setup<'_>, owner: Owner, options: &options::Change) -> Result<Verdict, Verdict> {
+/// The pair is ours: it is left. What an interrupted call did not get to is done: what this program wrote is remembered,
+/// and the running sshd reads it.
+fn already(
+    setup: &Setup<'_>,
+    (sshd, answers): (Option<&Sshd<'_>>, &[setup::InEffect]),
+    scratch: &Scratch,
+    owner: Owner,
+    options: &options::Change,
+    notes: &mut Vec<String>,
+) -> Result<Verdict, Verdict> {
+    let disk = setup.disk;
     let place = place_of_command(setup);
-    if owner == Owner::Aws {
-        return Ok(Verdict::ByAws(place));
-    }
     let laid = laid(disk, setup);
     if !laid.is_empty() && !options.dry_run {
         Marker::Hooked.list(disk, &laid)?;
         Marker::Disabled.clear(disk);
     }
-    Ok(Verdict::Already(place))
+    let effect = effect::bring(setup, sshd, scratch, options, Cause::Nothing);
+    notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
+    let done = match owner {
+        Owner::Aws => Verdict::ByAws(place),
+        Owner::Ours | Owner::Other => Verdict::Already(place),
+    };
+    Ok(effect::outcome(setup, scratch, options, answers, done, notes))
 }
 
 /// The files in which our bytes are as they were written.
@@ -367,6 +387,15 @@ fn is_ours_for_all(config: &SshdConfig) -> bool {
     pair::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(pair::is_ours))
 }
 
+/// What would be written would not reach the sshd that runs.
+fn elsewhere(setup: &Setup<'_>, config: PathBuf) -> Verdict {
+    Verdict::Elsewhere {
+        program: setup.arguments.program.clone(),
+        config,
+        read: setup.main.clone(),
+    }
+}
+
 /// Somebody else's command keeps its place.
 fn others(disk: &Disk, contender: Contender, notes: &mut Vec<String>) -> Verdict {
     notes.extend(comes_back(disk, &contender));
@@ -388,15 +417,14 @@ fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
     ))
 }
 
-/// Whether there is no account yet for sshd to run the program as: packages and image builders may make it later, and it
-/// breaks nothing until then.
+/// The account for sshd to run the program as. Packages and image builders may make it later: it breaks nothing until then.
 ///
 /// # Errors
 /// Where somebody else can use the account, where nobody knows, and, by hand, where there is none.
-fn account_is_missing(disk: &Disk, scratch: &Scratch, options: &options::Change) -> Result<bool, Verdict> {
+fn account_is_fit(disk: &Disk, scratch: &Scratch, options: &options::Change) -> Result<(), Verdict> {
     let Some(account) = nss::account(disk, scratch, pair::USER).map_err(Verdict::AccountUnknown)? else {
         return if options.package || !disk.is_own_root() {
-            Ok(true)
+            Ok(())
         } else {
             Err(Verdict::NoAccount)
         };
@@ -406,5 +434,5 @@ fn account_is_missing(disk: &Disk, scratch: &Scratch, options: &options::Change)
     let keys = format!("{}/.ssh/authorized_keys", account.home.trim_end_matches('/'));
     let keys = Some(keys.as_str()).filter(|file| !file.starts_with("/.ssh") && disk.exists(Path::new(file)));
     let judged = account.judge(&String::from_utf8_lossy(&login_defs), keys);
-    judged.map(|()| false).map_err(Verdict::Account)
+    judged.map_err(Verdict::Account)
 }

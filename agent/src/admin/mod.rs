@@ -5,12 +5,16 @@
 
 mod change;
 mod disable;
+mod effect;
 mod enable;
 mod found;
 pub mod hook;
+mod listeners;
 mod options;
+mod problem;
 mod setup;
 mod status;
+mod text;
 mod verdict;
 mod world;
 
@@ -30,7 +34,7 @@ pub fn administer(options: &Options) -> ExitCode {
     let (options, go): (_, Go) = match &options.verb {
         Verb::Enable(options) => (options, enable::enable),
         Verb::Disable(options) => (options, disable::disable),
-        Verb::Status(how) => return status::status(how),
+        Verb::Status(how) => return text::status(how),
     };
     let verdict = alone(options, &mut notes, go);
     let mut stdout = io::stdout().lock();

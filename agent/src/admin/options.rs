@@ -8,11 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  Success, or nothing to do. For status: sshd uses EC2 Instance Connect.
-  1  Something failed. A change that had been begun was rolled back.
+  0  Success, or nothing to do. For status: pushed keys can log in.
+  1  Something failed. A change that had been begun was rolled back. For status: something is broken, or unknown.
   2  The command line is wrong.
   3  Nothing was changed, for the reason that is printed: another AuthorizedKeysCommand is in use, for instance.
      For disable: lines that somebody has changed still make sshd use EC2 Instance Connect.
+     Or the change does not take effect yet, as printed: sshd could not be reloaded, for instance.
      With --package, 0 instead. For status: sshd does not use EC2 Instance Connect.";
 
 /// Configures sshd to accept keys from EC2 Instance Connect, and shows the current state.
@@ -30,7 +31,7 @@ pub(super) enum Verb {
     Enable(Change),
     /// Remove what `enable` or AWS's package added to sshd's configuration, and nothing else
     Disable(Change),
-    /// Show which AuthorizedKeysCommand sshd uses, from which line, and whether the running sshd has read it
+    /// Show which AuthorizedKeysCommand sshd uses, from which line, and what keeps pushed keys from logging in
     Status(Status),
 }
 

@@ -1,16 +1,18 @@
 //! One sshd as it is set up: its units, its configuration, and the sshd to ask about them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::hook::arguments::Arguments;
 use super::hook::connection::Connection;
 use super::hook::lines::{UNIT_DROP_IN, made_from};
 use super::hook::pair::{self, Connections};
 use super::hook::shadow::{self, Changed, Copied};
 use super::hook::sshd_config::{Files, Place, Setting, SshdConfig, Who};
-use super::hook::unit::{self, Arguments, Unit};
+use super::hook::unit::{self, Unit};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
@@ -23,7 +25,7 @@ pub(super) const MARKERS: &str = "/etc/ec2-instance-connect";
 /// Where `enable` and the packages remember what they did.
 pub(super) const STATE: &str = "/var/lib/ec2-instance-connect";
 
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
+pub(super) const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// Where drop-ins of units lie that AWS's packages, or this one, have written.
@@ -70,6 +72,8 @@ pub(super) struct Setup<'a> {
     pub(super) config: SshdConfig,
     /// The same, as the template reads it that a socket starts for each connection.
     pub(super) templates: Vec<SshdConfig>,
+    /// The configuration that the unit's sshd reads in place of that, once it was asked.
+    pub(super) elsewhere: OnceCell<PathBuf>,
 }
 
 impl<'a> Setup<'a> {
@@ -104,6 +108,7 @@ impl<'a> Setup<'a> {
             main,
             config,
             templates,
+            elsewhere: OnceCell::new(),
         })
     }
 
@@ -114,14 +119,16 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// The sshd that the unit starts; `None` where it cannot be asked here, and then our own reader decides alone.
+    /// The sshd that the unit starts, and that reads the configuration that was read here.
     pub(super) fn sshd(&self, scratch: &'a Scratch) -> Result<Sshd<'a>, Silent> {
-        Sshd::find(
-            self.disk,
-            scratch,
-            &self.arguments.program,
-            self.arguments.when_asking.clone(),
-        )
+        let arguments = &self.arguments;
+        let sshd = Sshd::find(self.disk, scratch, &arguments.program, arguments.when_asking.clone())?;
+        if arguments.config.is_none()
+            && let Some(elsewhere) = sshd.default_config().filter(|path| *path != self.main)
+        {
+            return Err(Silent::Elsewhere(self.elsewhere.get_or_init(|| elsewhere).clone()));
+        }
+        Ok(sshd)
     }
 
     /// Has sshd judge the configuration, and compares what it says with what was read: for everybody, and for one of each
@@ -288,7 +295,7 @@ pub(super) struct InEffect {
 }
 
 impl InEffect {
-    fn value(&self, keyword: &str) -> &str {
+    pub(super) fn value(&self, keyword: &str) -> &str {
         let values = self.lines.iter().filter_map(|line| line.split_once(' '));
         let mut values = values.filter(|(name, _)| *name == keyword);
         values.next().map_or("none", |(_, value)| value)

@@ -1,133 +1,115 @@
-//! `status`: whom sshd asks for keys, by which line, and whether the running sshd knows.
+//! `status`: which command sshd runs for keys, by which line, and whether pushed keys can log in.
 
-use std::io::{self, Write};
+use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::change::Marker;
 use super::hook::lines::made_from;
-use super::hook::pair::{self, InEffect, Owner};
+use super::hook::pair::{self, InEffect};
 use super::hook::sshd_config::{Files, Setting, SshdConfig, Who};
-use super::hook::unit::Unit;
-use super::options;
-use super::setup::{Changes, Setup, unit_drop_in_path};
+use super::listeners::{self, Configured, Listener};
+use super::problem::{self, Kind, Problem};
+use super::setup::{self, Changes, Setup, unit_drop_in_path};
 use super::verdict::Verdict;
 use super::world::disk::Disk;
 use super::world::scratch::Scratch;
 use super::world::sshd::{Refused, Silent};
-use super::world::systemd::Systemd;
 use crate::verify::text::printable;
 
-/// Where sshd does not ask this program: systemctl's status for "not active".
+/// Where sshd does not use this program: systemctl's status for "not active".
 const NOT_HOOKED: u8 = 3;
 
-/// What is told.
+/// What is found, in one word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    /// Pushed keys can log in.
+    Hooked,
+    /// The same, by the lines of AWS's package.
+    HookedByAws,
+    /// What sshd is configured to do, and what it does, differ: the problems tell how.
+    Broken,
+    /// sshd runs another command, and no pushed key can log in.
+    AnotherCommand,
+    /// sshd runs no command, and no pushed key can log in.
+    NotHooked,
+    /// It cannot be told.
+    #[default]
+    Unknown,
+}
+
+impl State {
+    pub(super) fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Hooked | Self::HookedByAws => ExitCode::SUCCESS,
+            Self::Broken | Self::Unknown => ExitCode::FAILURE,
+            Self::AnotherCommand | Self::NotHooked => ExitCode::from(NOT_HOOKED),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl From<Configured> for State {
+    fn from(configured: Configured) -> Self {
+        match configured {
+            Configured::Hooked => Self::Hooked,
+            Configured::HookedByAws => Self::HookedByAws,
+            Configured::AnotherCommand => Self::AnotherCommand,
+            Configured::NotHooked => Self::NotHooked,
+        }
+    }
+}
+
+/// What is printed. ec2-instance-connect(8) documents each field.
 #[derive(Debug, Default, Serialize)]
-struct Told {
-    /// `hooked`, `hooked by AWS's package`, `another command`, `not hooked`, `unknown`.
-    state: &'static str,
-    command: Option<Line>,
-    user: Option<Line>,
+pub(super) struct Status {
+    pub(super) state: State,
+    /// What sshd's configuration has it do.
+    pub(super) configured: Option<Configured>,
+    pub(super) command: Option<Line>,
+    pub(super) user: Option<Line>,
     /// Each Match block in which another pair is in effect than for everybody.
-    matches: Vec<Within>,
+    pub(super) matches: Vec<Within>,
     /// Whether sshd itself was asked, and said the same.
-    confirmed_by_sshd: bool,
-    /// The running listener.
-    listener: Option<Running>,
+    pub(super) confirmed_by_sshd: bool,
+    pub(super) problems: Vec<Problem>,
+    /// The listening sshds; `None` where they were not looked at.
+    pub(super) listeners: Option<Vec<Listener>>,
     /// What is worth knowing besides.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Line {
-    value: String,
-    place: String,
+pub(super) struct Line {
+    pub(super) value: String,
+    pub(super) place: String,
 }
 
 /// What is in effect within a Match block.
 #[derive(Debug, Serialize)]
-struct Within {
+pub(super) struct Within {
     /// The block's criteria, as written.
-    criteria: String,
-    place: String,
-    command: Option<Line>,
-    user: Option<Line>,
-}
-
-#[derive(Debug, Serialize)]
-struct Running {
-    pid: u32,
-    command_line: String,
-    started: u64,
-    /// Whether it has read the files as they are now.
-    up_to_date: bool,
+    pub(super) criteria: String,
+    pub(super) place: String,
+    pub(super) command: Option<Line>,
+    pub(super) user: Option<Line>,
 }
 
 impl Line {
     fn of(setting: &Setting) -> Self {
         Self {
-            value: setting.value.clone(),
+            value: printable(setting.value.as_bytes()),
             place: setting.place.to_string(),
         }
     }
-}
-
-/// Tells how things are.
-pub(super) fn status(options: &options::Status) -> ExitCode {
-    let disk = Disk::new(&options.root);
-    let told = look(&disk, options.run_sshd);
-    let mut stdout = io::stdout().lock();
-    let _ = if options.json {
-        serde_json::to_writer(&mut stdout, &told)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(stdout))
-    } else {
-        as_text(&told, &mut stdout)
-    };
-    match told.state {
-        "hooked" | "hooked by AWS's package" => ExitCode::SUCCESS,
-        "unknown" => ExitCode::FAILURE,
-        _ => ExitCode::from(NOT_HOOKED),
-    }
-}
-
-fn as_text(told: &Told, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "{}", told.state)?;
-    pair_as_text("  ", (&told.command, &told.user), to)?;
-    for within in &told.matches {
-        writeln!(to, "  within \"Match {}\" ({}):", within.criteria, within.place)?;
-        if within.command.is_none() {
-            writeln!(to, "    no command")?;
-        }
-        pair_as_text("    ", (&within.command, &within.user), to)?;
-    }
-    if let Some(running) = &told.listener {
-        let knows = if running.up_to_date {
-            "knows"
-        } else {
-            "has not read this yet: reload or restart it"
-        };
-        writeln!(to, "  running sshd ({}): {knows}", running.pid)?;
-    }
-    for note in &told.notes {
-        writeln!(to, "  {note}")?;
-    }
-    Ok(())
-}
-
-fn pair_as_text(indent: &str, pair: (&Option<Line>, &Option<Line>), to: &mut impl Write) -> io::Result<()> {
-    for (what, line) in [("command", pair.0), ("user", pair.1)] {
-        if let Some(line) = line {
-            writeln!(
-                to,
-                "{indent}{what}: {} ({})",
-                printable(line.value.as_bytes()),
-                line.place
-            )?;
-        }
-    }
-    Ok(())
 }
 
 /// The blocks in which another pair is in effect than for everybody.
@@ -146,72 +128,83 @@ fn matches(config: &SshdConfig) -> Vec<Within> {
     differing.collect()
 }
 
-fn look(disk: &Disk, run_sshd: bool) -> Told {
-    let mut told = Told {
-        state: "unknown",
-        ..Told::default()
+/// Looks at everything.
+pub(super) fn look(disk: &Disk, run_sshd: bool) -> Status {
+    let mut status = Status::default();
+    status.notes.extend(decisions(disk));
+    let setup = match Setup::read(disk, &Changes::new()) {
+        Ok(setup) => setup,
+        Err(Verdict::NoSshd(path)) => {
+            status.state = State::NotHooked;
+            status.configured = Some(Configured::NotHooked);
+            let path = printable(path.as_os_str().as_encoded_bytes());
+            status
+                .notes
+                .push(format!("there is no {path}, so there is no sshd to hook into"));
+            return status;
+        }
+        Err(Verdict::ExecStart(unit)) => {
+            status.notes.push(format!(
+                "{unit} starts more than a plain sshd: what that would do cannot be told from its files"
+            ));
+            return status;
+        }
+        Err(verdict) => {
+            status.notes.push(verdict.to_string());
+            return status;
+        }
     };
-    for (marker, words) in [
+    let in_effect = pair::in_effect(&setup.config);
+    let configured = Configured::of(&in_effect);
+    let everybody = setup.config.effective(Who::Everyone).unwrap_or_default();
+    status.command = everybody.command.map(Line::of);
+    status.user = everybody.user.map(Line::of);
+    status.matches = matches(&setup.config);
+    if let InEffect::Others(contender) = &in_effect {
+        status.notes.push(format!("sshd runs this instead: {contender}"));
+    }
+    if !setup.config.files.contains_key(&setup.main) {
+        let path = printable(setup.main.as_os_str().as_encoded_bytes());
+        status.notes.push(format!("{path} cannot be read"));
+        return status;
+    }
+    status.configured = Some(configured);
+    status.state = configured.into();
+    status.notes.extend(setup.config.unread.iter().cloned());
+    status.notes.extend(stale_units(disk));
+    let invalid = setup.config.problems.iter();
+    status
+        .notes
+        .extend(invalid.map(|words| format!("read here as invalid: {words}")));
+    ask(&setup, configured, run_sshd, &mut status);
+    if !status.problems.is_empty() {
+        status.state = State::Broken;
+    }
+    status
+}
+
+/// What an administrator decided.
+fn decisions(disk: &Disk) -> Vec<String> {
+    let decisions = [
         (
             Marker::NoEnable,
             "/etc/ec2-instance-connect/no-enable keeps it from being enabled",
         ),
-        (Marker::Disabled, "disabled by an admin: packages leave it so"),
-    ] {
-        if marker.is_set(disk) {
-            told.notes.push(words.to_owned());
-        }
-    }
-    let setup = match Setup::read(disk, &Changes::new()) {
-        Ok(setup) => setup,
-        Err(verdict) => {
-            if matches!(verdict, Verdict::NoSshd(_)) {
-                told.state = "not hooked";
-            }
-            told.notes.push(verdict.to_string());
-            return told;
-        }
-    };
-    let in_effect = pair::in_effect(&setup.config);
-    let shown = setup.config.effective(Who::Everyone).unwrap_or_default();
-    told.command = shown.command.map(Line::of);
-    told.user = shown.user.map(Line::of);
-    told.matches = matches(&setup.config);
-    told.state = match &in_effect {
-        InEffect::Nothing => "not hooked",
-        InEffect::Ours(Owner::Aws) | InEffect::OursForSome(Owner::Aws) => "hooked by AWS's package",
-        InEffect::Ours(_) | InEffect::OursForSome(_) => "hooked",
-        InEffect::Others(contender) => {
-            told.notes.push(format!("asked in its place: {contender}"));
-            "another command"
-        }
-    };
-    if !setup.config.files.contains_key(&setup.main) {
-        // Not for us to read, or by no means: then there is nothing to tell.
-        told.state = "unknown";
-    }
-    told.notes.extend(
-        setup
-            .config
-            .problems
-            .iter()
-            .map(|problem| format!("sshd would not start: {problem}")),
-    );
-    told.notes.extend(setup.config.unread.iter().cloned());
-    told.notes.extend(stale_units(disk));
-    if !(disk.is_own_root() || run_sshd) {
-        // Looking at a system must not run its programs as root.
-        told.notes.push(format!(
-            "the sshd under {} was not run to confirm this; --run-sshd runs it, as root",
-            printable(disk.root().as_os_str().as_encoded_bytes())
-        ));
-        return told;
-    }
-    match Scratch::new(disk) {
-        Ok(scratch) => ask(&setup, &scratch, &mut told),
-        Err(error) => told.notes.push(format!("sshd could not be asked: {error}")),
-    }
-    told
+        (
+            Marker::Disabled,
+            "disabled by an administrator; package upgrades will not re-enable it",
+        ),
+    ];
+    let set = decisions.into_iter().filter(|(marker, _)| marker.is_set(disk));
+    set.map(|(_, words)| words.to_owned()).collect()
+}
+
+fn invalid_configuration(words: &str) -> Problem {
+    Problem::new(
+        Kind::ConfigurationInvalid,
+        format!("sshd would not start with its configuration: {words}"),
+        "fix that line; `sshd -t` shows whether sshd accepts it",
+    )
 }
 
 /// Drop-ins of ours that were made from another ExecStart than there is now, or that somebody has changed.
@@ -233,46 +226,106 @@ fn stale_units(disk: &Disk) -> Vec<String> {
     notes.collect()
 }
 
-fn ask(setup: &Setup<'_>, scratch: &Scratch, told: &mut Told) {
-    match setup.sshd(scratch) {
-        Ok(sshd) => match setup.confirmed(&sshd, &setup.main) {
-            Ok(confirmed) => {
-                told.confirmed_by_sshd = true;
-                told.notes.extend(confirmed.note());
-            }
-            Err(verdict) => told.notes.push(verdict.to_string()),
-        },
-        Err(Silent::Missing) => told.notes.push("sshd is not installed".to_owned()),
-        Err(Silent::DoesNotRun(words)) => told.notes.push(format!("sshd could not be asked: {}", Refused(words))),
-    }
-    let Some(systemd) = Systemd::find(setup.disk, scratch.on_host()) else {
-        return;
-    };
-    let running = |unit: &Unit| {
-        systemd
-            .listener(&unit.name)
-            .map(|listener| (listener, unit.name.clone()))
-    };
-    told.listener = setup.units.iter().find_map(running).map(|(listener, unit)| {
-        let carries = listener.command_line.contains("AuthorizedKeysCommand");
-        let needs = setup
-            .arguments
-            .options
-            .iter()
-            .any(|option| option.contains("AuthorizedKeysCommand"));
-        let read = systemd.last_changed(&unit).unwrap_or(0).max(listener.started);
-        let newest = setup
-            .config
-            .files
-            .keys()
-            .filter_map(|path| setup.disk.changed(path))
-            .max()
-            .unwrap_or(0);
-        Running {
-            pid: listener.pid,
-            command_line: listener.command_line,
-            started: listener.started,
-            up_to_date: carries == needs && newest <= read,
+/// Asks sshd, and looks at what listens.
+fn ask(setup: &Setup<'_>, configured: Configured, run_sshd: bool, status: &mut Status) {
+    let disk = setup.disk;
+    if !(disk.is_own_root() || run_sshd) {
+        // Looking at a system must not run its programs as root.
+        status.notes.push(format!(
+            "the sshd under {} was not run to confirm this; --run-sshd runs it, as root",
+            printable(disk.root().as_os_str().as_encoded_bytes())
+        ));
+        let invalid = setup.config.problems.iter();
+        status
+            .problems
+            .extend(invalid.map(|words| invalid_configuration(words)));
+        if configured.uses_us() {
+            status.problems.extend(problem::of_setup(setup, None, &[]));
         }
-    });
+        return;
+    }
+    let scratch = match Scratch::new(disk) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            status.state = State::Unknown;
+            status
+                .notes
+                .push(format!("run this as root: sshd could not be asked ({error})"));
+            return;
+        }
+    };
+    let answers = confirm(setup, &scratch, status);
+    if configured.uses_us() {
+        status
+            .problems
+            .extend(problem::of_setup(setup, Some(&scratch), &answers));
+    }
+    if !disk.is_own_root() {
+        return;
+    }
+    match listeners::look(setup, &scratch) {
+        Ok(listeners) => {
+            if listeners::is_unknown(&listeners, configured) {
+                status.state = State::Unknown;
+            }
+            status.problems.extend(listeners::problems(&listeners, configured));
+            let outdated = listeners::outdated_units(setup, &scratch, &listeners);
+            status.problems.extend(outdated);
+            status.listeners = Some(listeners);
+        }
+        Err(error) => {
+            status.state = State::Unknown;
+            status
+                .notes
+                .push(format!("the running sshds could not be looked at: {error}"));
+        }
+    }
+}
+
+/// sshd's own answers, where they confirm what was read.
+fn confirm(setup: &Setup<'_>, scratch: &Scratch, status: &mut Status) -> Vec<setup::InEffect> {
+    let is_own = setup.disk.is_own_root();
+    let mut doubt = |words: String| {
+        status.notes.push(words);
+        if is_own {
+            status.state = State::Unknown;
+        }
+    };
+    let sshd = match setup.sshd(scratch) {
+        Ok(sshd) => sshd,
+        Err(Silent::Missing) => {
+            status.notes.push("sshd is not installed".to_owned());
+            return Vec::new();
+        }
+        Err(Silent::Elsewhere(path)) => {
+            let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
+            let program = name(&setup.arguments.program);
+            doubt(format!(
+                "{program} reads {}, and not {}",
+                name(&path),
+                name(&setup.main)
+            ));
+            return Vec::new();
+        }
+        Err(Silent::DoesNotRun(words)) => {
+            doubt(format!("sshd could not be asked: {}", Refused(words)));
+            return Vec::new();
+        }
+    };
+    match setup.confirmed(&sshd, &setup.main) {
+        Ok(confirmed) => {
+            status.confirmed_by_sshd = true;
+            if is_own && !(setup.config.problems.is_empty() && setup.config.unread.is_empty()) {
+                status.state = State::Unknown;
+            }
+            status.notes.extend(confirmed.note());
+            return confirmed.answers;
+        }
+        Err(Verdict::Broken(words)) => status.problems.push(invalid_configuration(&words)),
+        Err(Verdict::Disagreement { who, read, said }) => doubt(format!(
+            "for {who}, its configuration reads as {read}, but sshd itself says {said}"
+        )),
+        Err(verdict) => doubt(verdict.to_string()),
+    }
+    Vec::new()
 }

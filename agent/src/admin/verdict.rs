@@ -52,6 +52,12 @@ pub(super) enum Verdict {
     ExecStart(String),
     /// sshd and our reader do not agree.
     Disagreement { who: String, read: String, said: String },
+    /// The unit's sshd has its configuration elsewhere.
+    Elsewhere {
+        program: PathBuf,
+        config: PathBuf,
+        read: PathBuf,
+    },
     /// Ours would not be the effective pair.
     Winner(Box<Contender>),
     /// Something else would change with it.
@@ -80,6 +86,8 @@ pub(super) enum Verdict {
     Undone(String),
     /// It is hooked in now.
     Enabled(Vec<PathBuf>),
+    /// It is hooked in. Whether that is all, or pushed keys still cannot log in for reasons that are printed.
+    Configured { places: String, is_complete: bool },
     /// It would be hooked in.
     WouldEnable(Vec<PathBuf>),
     /// There is no hook.
@@ -96,6 +104,8 @@ pub(super) enum Verdict {
     LeansOnUs(String),
     /// It is taken out now.
     TakenOut(Vec<PathBuf>),
+    /// There is no hook. Whether that is all, or pushed keys may still log in for reasons that are printed.
+    Unconfigured { places: String, is_complete: bool },
     /// AWS's package is there again, and is asked in place of this program.
     HandedOver(Vec<PathBuf>),
     /// It would be taken out.
@@ -103,8 +113,8 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// 0 where what was asked for is so, or would be; 1 where something failed; 3 where nothing was changed for a reason
-    /// that is printed, or where `disable` leaves lines in effect: 0 for a package's script, whose installation goes on.
+    /// 0 where what was asked for is so, or would be; 1 where something failed; 3 where nothing was changed, or what was
+    /// changed does not take effect, for a reason that is printed, or where `disable` leaves lines in effect: 0 for a package's script, whose installation goes on.
     pub(super) fn exit_code(&self, by_package: bool) -> u8 {
         let left = if by_package { 0 } else { LEFT };
         match self {
@@ -128,7 +138,10 @@ impl Verdict {
                 Some(done) => done.exit_code(by_package),
                 None => 0,
             },
-            Self::NoSshd(_)
+            Self::Configured { is_complete, .. } | Self::Unconfigured { is_complete, .. } if *is_complete => 0,
+            Self::Configured { .. }
+            | Self::Unconfigured { .. }
+            | Self::NoSshd(_)
             | Self::NoEnable
             | Self::Disabled
             | Self::Deleted(_)
@@ -141,6 +154,7 @@ impl Verdict {
             | Self::Unquotable(_)
             | Self::ExecStart(_)
             | Self::Disagreement { .. }
+            | Self::Elsewhere { .. }
             | Self::Winner(_)
             | Self::AlsoChanges { .. }
             | Self::WouldBreak(_)
@@ -157,7 +171,7 @@ fn name(path: &Path) -> String {
     printable(path.as_os_str().as_encoded_bytes())
 }
 
-fn names(paths: &[PathBuf]) -> String {
+pub(super) fn names(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| name(path)).collect::<Vec<_>>().join(", ")
 }
 
@@ -250,6 +264,14 @@ impl fmt::Display for Verdict {
                 "For a connection with {who}, this program reads {read} from sshd's configuration, but sshd reports \
                  {said}. Nothing was changed. {BY_HAND}"
             ),
+            Self::Elsewhere { program, config, read } => write!(
+                f,
+                "{program} reads {config}, and not {read}. Nothing was changed. Add the two AuthorizedKeysCommand lines \
+                 to {config} by hand; ec2-instance-connect(8) has them.",
+                program = name(program),
+                config = name(config),
+                read = name(read)
+            ),
             Self::Winner(contender) => write!(
                 f,
                 "{} {contender} would take precedence over the lines of EC2 Instance Connect. Nothing was changed. Remove \
@@ -320,6 +342,11 @@ impl fmt::Display for Verdict {
                 "The change did not take effect as expected ({words}) and was rolled back."
             ),
             Self::Enabled(paths) => write!(f, "sshd now uses EC2 Instance Connect: {}.", names(paths)),
+            Self::Configured { places, .. } => write!(f, "EC2 Instance Connect is enabled in {places}."),
+            Self::Unconfigured { places, .. } if places.is_empty() => {
+                f.write_str("sshd's configuration does not name EC2 Instance Connect: nothing was changed there.")
+            }
+            Self::Unconfigured { places, .. } => write!(f, "EC2 Instance Connect was removed from {places}."),
             Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", names(paths)),
             Self::NotHooked => f.write_str(
                 "sshd's configuration has no lines that this program wrote, so there are none to remove. Nothing was \

@@ -18,7 +18,8 @@ const NO_SHELLS: [&str; 3] = ["nologin", "false", "null"];
 /// An account, as passwd(5) has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
-    uid: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     pub(crate) home: String,
     shell: String,
 }
@@ -57,12 +58,13 @@ impl Account {
     pub(crate) fn find(name: &str, lines: &str) -> Option<Self> {
         lines.lines().find_map(|line| {
             let fields: Vec<&str> = line.split(':').collect();
-            let [its_name, _, uid, _, _, home, shell] = fields.as_slice() else {
+            let [its_name, _, uid, gid, _, home, shell] = fields.as_slice() else {
                 return None;
             };
             let uid = uid.parse().ok().filter(|_| *its_name == name)?;
             Some(Self {
                 uid,
+                gid: gid.parse().ok()?,
                 home: (*home).to_owned(),
                 shell: (*shell).to_owned(),
             })

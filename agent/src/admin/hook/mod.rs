@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub(crate) mod account;
+pub(crate) mod arguments;
 pub(crate) mod aws;
 pub(crate) mod connection;
 pub(crate) mod lines;

@@ -1,5 +1,6 @@
 //! Whose the pair of key command and user is: ours, AWS's package's, or somebody else's.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::connection::Connection;
@@ -98,6 +99,17 @@ pub(crate) fn in_effect(config: &SshdConfig) -> InEffect {
 pub(crate) fn uses_us(config: &SshdConfig) -> bool {
     let mut commands = contexts(config).filter_map(|who| config.effective(who)?.command);
     commands.any(|line| Owner::of(&line.value) != Owner::Other)
+}
+
+/// Each program of ours, or path of AWS's, that is in effect for anybody, with the user that sshd runs it as.
+pub(crate) fn ours_with_users(config: &SshdConfig) -> BTreeSet<(String, &str)> {
+    let pairs = contexts(config).filter_map(|who| config.effective(who));
+    let ours = pairs.filter_map(|pair| {
+        let command = &pair.command?.value;
+        let program = words::arguments(command)?.into_iter().next()?;
+        (Owner::of(command) != Owner::Other).then_some((program, pair.user?.value.as_str()))
+    });
+    ours.collect()
 }
 
 /// Who keeps the pair from being this program with this user, for everyone and within each Match block that has no such

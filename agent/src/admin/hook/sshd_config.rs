@@ -41,6 +41,7 @@ impl fmt::Display for Keyword {
         f.write_str(match self {
             Self::Command => "AuthorizedKeysCommand",
             Self::User => "AuthorizedKeysCommandUser",
+            Self::Pubkey => "PubkeyAuthentication",
         })
     }
 }
@@ -52,14 +53,16 @@ impl fmt::Display for Place {
     }
 }
 
-/// The two keywords that matter.
+/// The keywords that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keyword {
     Command,
     User,
+    /// PubkeyAuthentication.
+    Pubkey,
 }
 
-/// A line that names a key command, or its user.
+/// A line that names a key command, or its user, or has pubkey authentication on or off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) keyword: Keyword,
@@ -93,6 +96,8 @@ pub(crate) struct Block {
 pub(super) struct Include {
     pub(super) place: Place,
     pub(super) arguments: Vec<(String, Vec<PathBuf>)>,
+    /// The folders in which names were looked for, or where a file is missing that is named.
+    looked_in: Vec<PathBuf>,
     within: Vec<usize>,
 }
 
@@ -230,10 +235,11 @@ impl SshdConfig {
         if arguments.is_empty() {
             self.problems.push(format!("{place}: Include without a file"));
         }
+        let mut looked_in = Vec::new();
         let arguments: Vec<_> = arguments
             .into_iter()
             .map(|argument| {
-                let found = glob(files, &absolute(&argument));
+                let found = glob(files, &absolute(&argument), &mut looked_in);
                 (argument, found)
             })
             .collect();
@@ -241,6 +247,7 @@ impl SshdConfig {
         self.includes.push(Include {
             place,
             arguments,
+            looked_in,
             within: within.to_vec(),
         });
         for file in found {
@@ -268,6 +275,11 @@ impl SshdConfig {
                 let mut words = words::arguments(rest).unwrap_or_default().into_iter();
                 (Keyword::User, words.next())
             }
+            // sshd takes the older name as well (servconf.c).
+            "pubkeyauthentication" | "dsaauthentication" => {
+                let mut words = words::arguments(rest).unwrap_or_default().into_iter();
+                (Keyword::Pubkey, words.next())
+            }
             _ => return,
         };
         match value.filter(|value| !value.is_empty()) {
@@ -282,30 +294,36 @@ impl SshdConfig {
     }
 
     /// What is in effect for somebody; `None` where a Match line judges by what cannot be told.
+    pub(crate) fn effective(&self, who: Who<'_>) -> Option<Pair<'_>> {
+        Some(Pair {
+            command: self.in_effect(Keyword::Command, who)?,
+            user: self.in_effect(Keyword::User, who)?,
+        })
+    }
+
+    /// The line that decides for everybody outside any Match that pubkey authentication is off.
+    pub(crate) fn pubkey_off(&self) -> Option<&Setting> {
+        let setting = self.in_effect(Keyword::Pubkey, Who::Everyone).flatten();
+        setting.filter(|setting| setting.value.eq_ignore_ascii_case("no"))
+    }
+
+    /// The line that is in effect for somebody, if any; `None` where a Match line judges by what cannot be told.
     ///
     /// sshd reads twice: first what holds for everyone, then the blocks that match, whose first value goes before.
-    pub(crate) fn effective(&self, who: Who<'_>) -> Option<Pair<'_>> {
-        let mut pair = Pair::default();
-        for keyword in [Keyword::Command, Keyword::User] {
-            let mut of_block = None;
-            for setting in self.of(keyword).filter(|setting| !setting.within.is_empty()) {
-                let all = setting.within.iter().map(|block| self.applies(*block, who));
-                match all.collect::<Option<Vec<bool>>>() {
-                    Some(all) if all.iter().all(|applies| *applies) => {
-                        of_block = Some(setting);
-                        break;
-                    }
-                    Some(_) => {}
-                    None => return None,
-                }
-            }
-            let chosen = of_block.or_else(|| self.of(keyword).find(|setting| setting.within.is_empty()));
-            match keyword {
-                Keyword::Command => pair.command = chosen,
-                Keyword::User => pair.user = chosen,
+    fn in_effect(&self, keyword: Keyword, who: Who<'_>) -> Option<Option<&Setting>> {
+        for setting in self.of(keyword).filter(|setting| !setting.within.is_empty()) {
+            let all = setting.within.iter().map(|block| self.applies(*block, who));
+            if all.collect::<Option<Vec<bool>>>()?.iter().all(|applies| *applies) {
+                return Some(Some(setting));
             }
         }
-        Some(pair)
+        Some(self.of(keyword).find(|setting| setting.within.is_empty()))
+    }
+
+    /// The files and folders whose change can change what sshd reads.
+    pub(crate) fn read_from(&self) -> impl Iterator<Item = &Path> {
+        let folders = self.includes.iter().flat_map(|include| &include.looked_in);
+        self.files.keys().chain(folders).map(PathBuf::as_path)
     }
 
     /// What sshd's answer for a connection depends on, in kind: the pair in effect, and what the Match blocks that apply set
@@ -382,8 +400,8 @@ pub(super) fn stands_for(argument: &str, path: &Path) -> bool {
     patterns.len() == parts.len() && all()
 }
 
-/// The files that a pattern stands for, in glob(3)'s order.
-fn glob(files: &dyn Files, pattern: &str) -> Vec<PathBuf> {
+/// The files that a pattern stands for, in glob(3)'s order; the folders that decide on that go to `looked_in`.
+fn glob(files: &dyn Files, pattern: &str, looked_in: &mut Vec<PathBuf>) -> Vec<PathBuf> {
     let Some(parts) = pattern.strip_prefix('/') else {
         return Vec::new();
     };
@@ -398,12 +416,15 @@ fn glob(files: &dyn Files, pattern: &str) -> Vec<PathBuf> {
                         .filter(|name| pattern::name_matches(part, name))
                         .map(|name| folder.join(name)),
                 );
+                looked_in.push(folder);
             } else {
                 next.push(folder.join(part));
             }
         }
         found = next;
     }
+    let missing = found.iter().filter(|path| !files.has_name(path));
+    looked_in.extend(missing.filter_map(|path| path.parent()).map(Path::to_owned));
     found.retain(|path| files.has_name(path));
     found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
     found

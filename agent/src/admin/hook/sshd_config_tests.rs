@@ -128,3 +128,42 @@ fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
     );
     assert_eq!(config.problems, [""; 0]);
 }
+
+#[test]
+fn pubkey_authentication_is_off_by_the_line_that_is_in_effect_for_everybody() {
+    for (text, line) in [
+        ("PubkeyAuthentication no\nPubkeyAuthentication yes\n", Some(1)),
+        ("PubkeyAuthentication yes\nPubkeyAuthentication no\n", None),
+        ("#PubkeyAuthentication no\n", None),
+        ("DSAAuthentication no\n", Some(1)),
+        ("Match User a\nPubkeyAuthentication no\n", None),
+        (
+            "PubkeyAuthentication yes\nMatch all\nPubkeyAuthentication No\n",
+            Some(3),
+        ),
+    ] {
+        let config = read(&[(MAIN, text)]);
+        assert_eq!(config.pubkey_off().map(|setting| setting.place.line), line, "{text}");
+    }
+}
+
+#[test]
+fn what_is_read_depends_on_the_files_and_on_the_folders_that_were_looked_in() {
+    let config = read(&[
+        (MAIN, "Include sshd_config.d/*.conf there.conf gone/x.conf /srv/*/y\n"),
+        ("/etc/ssh/sshd_config.d/10-x.conf", ""),
+        ("/etc/ssh/there.conf", ""),
+    ]);
+    let paths: Vec<&str> = config.read_from().filter_map(Path::to_str).collect();
+    assert_eq!(
+        paths,
+        [
+            MAIN,
+            "/etc/ssh/sshd_config.d/10-x.conf",
+            "/etc/ssh/there.conf",
+            "/etc/ssh/sshd_config.d",
+            "/etc/ssh/gone",
+            "/srv"
+        ]
+    );
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::arguments::Arguments;
 use super::pattern;
 use super::sshd_config::{Files, Place};
 
@@ -197,19 +198,6 @@ fn split(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What sshd gets of a unit's ExecStart that matters here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    /// The program, with its path.
-    pub(crate) program: PathBuf,
-    /// The configuration, where it is not the usual one.
-    pub(crate) config: Option<PathBuf>,
-    /// What stands behind each `-o`.
-    pub(crate) options: Vec<String>,
-    /// What to give sshd when asking what it would do: the above and ports, but nothing that makes it serve or log.
-    pub(crate) when_asking: Vec<String>,
-}
-
 impl Unit {
     /// The arguments that sshd gets; `None` where that cannot be told from the files.
     pub(crate) fn arguments(&self) -> Option<Arguments> {
@@ -219,38 +207,8 @@ impl Unit {
         let mut words = split(line)?.into_iter();
         let program = PathBuf::from(words.next()?);
         let is_sshd = program.is_absolute() && program.file_name().is_some_and(|name| name == "sshd");
-        let expanded: Vec<String> = words.flat_map(|word| self.expand(&word)).collect();
-        let mut arguments = Arguments {
-            program,
-            ..Arguments::default()
-        };
-        let mut expanded = expanded.into_iter();
-        while let Some(word) = expanded.next() {
-            let mut letters = word.strip_prefix('-')?.chars();
-            while let Some(letter) = letters.next() {
-                if !"bcCEfghkopu".contains(letter) {
-                    if "46".contains(letter) {
-                        arguments.when_asking.push(format!("-{letter}"));
-                    }
-                    continue;
-                }
-                let attached: String = letters.by_ref().collect();
-                let value = if attached.is_empty() {
-                    expanded.next()?
-                } else {
-                    attached
-                };
-                match letter {
-                    'f' => arguments.config = Some(PathBuf::from(&value)),
-                    'o' => arguments.options.push(value.clone()),
-                    _ => {}
-                }
-                if "fohp".contains(letter) {
-                    arguments.when_asking.extend([format!("-{letter}"), value]);
-                }
-            }
-        }
-        is_sshd.then_some(arguments)
+        let expanded = words.flat_map(|word| self.expand(&word));
+        Arguments::read(program, expanded).filter(|_| is_sshd)
     }
 
     /// `$NAME` alone becomes as many words as it has, `${NAME}` a part of its word; `%%` is a per cent sign.

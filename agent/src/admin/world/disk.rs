@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, StatVfsMountFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr, statvfs};
 
+use super::moment::Moment;
 use crate::admin::hook::sshd_config::Files;
 use crate::host::links;
 use crate::host::read::regular_file;
@@ -110,15 +111,29 @@ impl Disk {
 
     /// Whether a file stands, or would, on a file system that is mounted read-only.
     pub(crate) fn is_read_only(&self, path: &Path) -> bool {
-        let target = self.on_host(path);
-        let there = target.ancestors().find_map(|above| statvfs(above).ok());
-        there.is_some_and(|its| its.f_flag.contains(StatVfsMountFlags::RDONLY))
+        self.is_mounted(path, StatVfsMountFlags::RDONLY)
     }
 
-    /// When a file, or its name, was last changed, in seconds since the epoch.
-    pub(crate) fn changed(&self, path: &Path) -> Option<u64> {
-        let its = fs::metadata(self.on_host(path)).ok()?;
-        u64::try_from(its.ctime()).ok()
+    /// Whether programs of the file system on which a file stands cannot be run.
+    pub(crate) fn is_noexec(&self, path: &Path) -> bool {
+        self.is_mounted(path, StatVfsMountFlags::NOEXEC)
+    }
+
+    fn is_mounted(&self, path: &Path, how: StatVfsMountFlags) -> bool {
+        let target = self.on_host(path);
+        let there = target.ancestors().find_map(|above| statvfs(above).ok());
+        there.is_some_and(|its| its.f_flag.contains(how))
+    }
+
+    /// When a file or folder, what a link to it leads to, or, where it is not there, the nearest folder above, was last
+    /// changed. Nobody can set this time back: it is that of the inode.
+    pub(crate) fn changed(&self, path: &Path) -> Moment {
+        let of = |its: fs::Metadata| Moment::of_stat(its.ctime(), its.ctime_nsec());
+        let found = path.ancestors().find_map(|path| {
+            let itself = fs::symlink_metadata(self.itself(path)).ok().map(of)?;
+            Some(itself.max(fs::metadata(self.on_host(path)).map(of).unwrap_or_default()))
+        });
+        found.unwrap_or_default()
     }
 
     /// The mode for a new file in sshd's folder, by its kind: RHEL keeps these files from other users, Debian does not.
@@ -259,6 +274,26 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!((mode(&moved), label(&moved)), (0o640, has_attributes));
         assert_eq!((mode(&new), label(&new)), (0o600, false));
+        fs::remove_dir_all(&disk.root).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_goes_or_is_replaced_changes_the_folder_it_was_in() {
+        let disk = disk("changed");
+        let (folder, file) = (Path::new("/etc/ssh"), Path::new("/etc/ssh/x.d/x"));
+        let before = disk.changed(folder);
+        let wait = || std::thread::sleep(std::time::Duration::from_millis(20));
+        wait();
+        disk.write(file, b"1", 0o640).unwrap();
+        let (made, folder_then) = (disk.changed(file), disk.changed(folder));
+        assert!(before < folder_then && folder_then <= made);
+        wait();
+        disk.remove(file).unwrap();
+        assert!(disk.changed(file) > made, "the folder it was in");
+        wait();
+        fs::remove_dir(disk.root.join("etc/ssh/x.d")).unwrap();
+        assert!(disk.changed(folder) > folder_then);
+        assert_eq!(disk.changed(file), disk.changed(folder), "the nearest that is there");
         fs::remove_dir_all(&disk.root).unwrap();
     }
 

@@ -25,12 +25,8 @@ const NOT_FOUND: i32 = 2;
 /// What kept it from being looked up.
 pub(crate) fn account(disk: &Disk, scratch: &Scratch, name: &str) -> Result<Option<Account>, String> {
     let words = |text: &str| printable(text.trim().as_bytes());
-    let in_file = || {
-        let passwd = disk.read(Path::new("/etc/passwd")).unwrap_or_default();
-        Ok(Account::find(name, &String::from_utf8_lossy(&passwd)))
-    };
     if !disk.is_own_root() {
-        return in_file();
+        return Ok(in_file(disk, name));
     }
     let mut command = Command::new("getent");
     command.args(["passwd", name]);
@@ -41,7 +37,13 @@ pub(crate) fn account(disk: &Disk, scratch: &Scratch, name: &str) -> Result<Opti
         },
         Ok(ended) if ended.status == Some(NOT_FOUND) => Ok(None),
         Ok(ended) => Err(format!("getent failed: {}", words(&ended.stderr))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => in_file(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(in_file(disk, name)),
         Err(error) => Err(format!("getent: {error}")),
     }
+}
+
+/// The account of this name in /etc/passwd.
+pub(crate) fn in_file(disk: &Disk, name: &str) -> Option<Account> {
+    let passwd = disk.read(Path::new("/etc/passwd")).unwrap_or_default();
+    Account::find(name, &String::from_utf8_lossy(&passwd))
 }

@@ -47,6 +47,8 @@ pub(crate) enum Silent {
     Missing,
     /// It does not run here, or not even with an empty configuration: this is what was said.
     DoesNotRun(String),
+    /// It has its configuration elsewhere.
+    Elsewhere(PathBuf),
 }
 
 /// What sshd says of a configuration that it refuses.
@@ -116,14 +118,29 @@ impl<'a> Sshd<'a> {
         self.run(&arguments, file, &[]).map(|_| ())
     }
 
+    /// The configuration that it reads without `-f`: it says so at the second `-d`, whatever it then makes of that.
+    pub(crate) fn default_config(&self) -> Option<PathBuf> {
+        let mut command = self.command();
+        command
+            .args(["-t", "-ddd", "-h"])
+            .arg(self.scratch.inside().join("key"));
+        let ended = process::run(command, self.scratch.on_host()).ok()?;
+        let said = ended.stderr.lines().filter(|line| line.starts_with("debug2: "));
+        let mut files = said.filter_map(|line| line.split_once("load_server_config: filename "));
+        files.next().map(|(_, file)| PathBuf::from(file.trim()))
+    }
+
+    fn command(&self) -> Command {
+        if self.disk.is_own_root() {
+            return Command::new(&self.program);
+        }
+        let mut command = Command::new("chroot");
+        command.arg(self.disk.on_host(Path::new("/"))).arg(&self.program);
+        command
+    }
+
     fn run(&self, arguments: &[&str], file: &Path, made: &[PathBuf]) -> Result<String, Refused> {
-        let mut command = if self.disk.is_own_root() {
-            Command::new(&self.program)
-        } else {
-            let mut command = Command::new("chroot");
-            command.arg(self.disk.on_host(Path::new("/"))).arg(&self.program);
-            command
-        };
+        let mut command = self.command();
         // The last -f counts, so that a copy is read where the unit has one of its own.
         command.args(arguments).arg("-f").arg(file);
         if self.with_key {

@@ -1,4 +1,4 @@
-//! What the running systemd knows of sshd, and what it is asked to do.
+//! What the running systemd knows of sshd's units, and what it is asked to do.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,6 @@ use std::process::Command;
 
 use super::disk::Disk;
 use super::process::{self, Ended};
-use crate::host::read::regular_file;
 
 /// Debian's way for maintainer scripts (init-system-helpers).
 const DEB_SYSTEMD_INVOKE: &str = "/usr/bin/deb-systemd-invoke";
@@ -19,16 +18,6 @@ const KEPT_BY_POLICY: &str = "returned 101, not running";
 /// The running systemd.
 pub(crate) struct Systemd<'a> {
     scratch: &'a Path,
-}
-
-/// A listening sshd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listener {
-    pub(crate) pid: u32,
-    /// Its command line. sshd writes its state behind it.
-    pub(crate) command_line: String,
-    /// When it was started, in seconds since the epoch.
-    pub(crate) started: u64,
 }
 
 impl<'a> Systemd<'a> {
@@ -73,31 +62,26 @@ impl<'a> Systemd<'a> {
     }
 
     /// The main process of a unit.
-    pub(crate) fn listener(&self, unit: &str) -> Option<Listener> {
-        let pid = self.number(unit, "MainPID").and_then(|pid| u32::try_from(pid).ok())?;
-        let proc = Path::new("/proc").join(format!("{pid}"));
-        let command_line = text(&proc.join("cmdline"))?.replace('\0', " ");
-        // proc_pid_stat(5): the name, in parentheses, may hold anything; starttime is the 20th field behind it.
-        let stat = text(&proc.join("stat"))?;
-        let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-        Some(Listener {
-            pid,
-            command_line: command_line.trim().to_owned(),
-            started: booted()? + ticks / TICKS_A_SECOND,
-        })
+    pub(crate) fn main_pid(&self, unit: &str) -> Option<u32> {
+        self.property(unit, "MainPID")?.parse().ok().filter(|pid| *pid != 0)
     }
 
-    /// When a unit was last started or reloaded, in seconds since the epoch.
-    pub(crate) fn last_changed(&self, unit: &str) -> Option<u64> {
-        let microseconds = self.number(unit, "StateChangeTimestampMonotonic")?;
-        Some(booted()? + microseconds / 1_000_000)
+    /// Whether a unit's files have changed since systemd read them.
+    pub(crate) fn is_outdated(&self, unit: &str) -> bool {
+        self.property(unit, "NeedDaemonReload")
+            .is_some_and(|value| value == "yes")
     }
 
-    /// A property that is a number, and not 0. Amazon Linux 2's systemd 219 knows no `--value`.
-    fn number(&self, unit: &str, property: &str) -> Option<u64> {
+    /// What it starts, as systemd has it in mind.
+    pub(crate) fn exec_start(&self, unit: &str) -> Option<String> {
+        self.property(unit, "ExecStart")
+    }
+
+    /// A property's value. Amazon Linux 2's systemd 219 knows no `--value`.
+    fn property(&self, unit: &str, property: &str) -> Option<String> {
         let ended = self.systemctl(&["show", "--property", property, unit]).ok()?;
         let (_, value) = ended.stdout.trim().split_once('=')?;
-        value.parse().ok().filter(|number| *number != 0)
+        Some(value.to_owned())
     }
 
     fn systemctl(&self, arguments: &[&str]) -> io::Result<Ended> {
@@ -111,19 +95,4 @@ impl<'a> Systemd<'a> {
 fn first_line(said: &str) -> String {
     let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     line.trim().trim_end_matches('.').to_owned()
-}
-
-/// `USER_HZ`, in which /proc counts time: 100 on every Linux that this program is built for.
-const TICKS_A_SECOND: u64 = 100;
-
-/// When the machine was booted, in seconds since the epoch.
-fn booted() -> Option<u64> {
-    let stat = text(Path::new("/proc/stat"))?;
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    line.trim().parse().ok()
-}
-
-fn text(path: &Path) -> Option<String> {
-    let bytes = regular_file(path, 1024 * 1024).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
