@@ -1,7 +1,10 @@
 //! `kill -9` at any moment of enabling and disabling: sshd can start, and the next call brings it to its end.
 
+use std::time::Instant;
+
 use crate::machine::Machine;
 use crate::releases::Release::Bookworm;
+use crate::status::is;
 use crate::steps::run;
 use crate::surroundings::ready;
 
@@ -50,6 +53,59 @@ fn check(prepare: &str) {
         machine.must("find /run /etc -name '*.ec2-instance-connect-new' -o -name '*ec2-instance-connect.scratch'"),
         ""
     );
+}
+
+/// How many moments of a call it is killed at.
+const MOMENTS: u32 = 12;
+
+/// Kills a call at moments spread over the time that it takes, with sshd running; the same call again then finishes it,
+/// and sshd does as it should.
+fn check_running(prepare: &str) {
+    if !ready("interruptions with a running sshd") {
+        return;
+    }
+    let machine = Machine::boot(Bookworm, prepare);
+    // Restarts follow one another closely here.
+    machine.must(
+        "mkdir -p /run/systemd/system/ssh.service.d; \
+         printf '[Unit]\\nStartLimitIntervalSec=0\\n' >/run/systemd/system/ssh.service.d/limit.conf; systemctl daemon-reload",
+    );
+    let took = |verb: &str| {
+        let start = Instant::now();
+        assert_eq!(run(&machine, &format!("{verb} --package")).status, 0);
+        start.elapsed()
+    };
+    for (verb, back) in [("enable", "disable"), ("disable", "enable")] {
+        took(back);
+        let whole = took(verb);
+        for moment in 0..MOMENTS {
+            took(back);
+            let delay = (whole * moment / MOMENTS).as_secs_f64();
+            machine.must(&format!(
+                "ec2-instance-connect {verb} --package >/dev/null 2>&1 & sleep {delay:.3}; kill -9 $!; wait $!; true"
+            ));
+            println!("killed after {delay:.3} s of {verb}");
+            // As dpkg and rpm do it once more.
+            took(verb);
+            assert!(machine.gets_in("ann", "own"));
+            let is_on = verb == "enable";
+            assert_eq!(machine.logs_in("ann", "pushed"), is_on);
+            let (state, exit) = if is_on { ("hooked", 0) } else { ("not-hooked", 3) };
+            is(&machine, state, exit, &[]);
+        }
+    }
+    // A removal that was interrupted is not taken for an administrator's decision.
+    machine.must("! test -e /etc/ec2-instance-connect/disabled");
+}
+
+#[test]
+fn of_a_drop_in_that_a_running_sshd_reads() {
+    check_running("");
+}
+
+#[test]
+fn of_options_that_a_running_sshd_is_restarted_with() {
+    check_running("sed -i /^Include/d /etc/ssh/sshd_config");
 }
 
 #[test]
