@@ -1,4 +1,8 @@
-//! Every link within the repository leads to a file that is there, and to a heading that it has.
+//! Every link within the repository leads to a file that is there, and to a heading that it has; every test that is named is
+//! there.
+
+use std::fs;
+use std::path::Path;
 
 use crate::blocks::{documents, read, repository};
 
@@ -48,4 +52,42 @@ fn every_link_leads_to_a_file_and_a_heading() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+/// The Rust source below a directory, in one text.
+fn source(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(directory).expect("the directory is there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            text.push_str(&source(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).expect("it can be read"));
+        }
+    }
+    text
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let source = source(&repository().join("agent/src")) + &source(&repository().join("tests"));
+    let mut seen = 0;
+    for file in documents() {
+        let text = read(&file);
+        // What is between backticks, and reads as a sentence.
+        let names = text.split('`').skip(1).step_by(2).filter(|quoted| {
+            let is_name = quoted
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            is_name && quoted.matches('_').count() >= 3
+        });
+        for name in names.filter(|name| !name.starts_with("eic_")) {
+            seen += 1;
+            assert!(
+                source.contains(&format!("fn {name}(")),
+                "{file}: there is no test {name}"
+            );
+        }
+    }
+    assert!(seen > 15, "{seen}");
 }
