@@ -26,25 +26,25 @@ end
 
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -s h -l help -d 'Print help'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -s V -l version -d 'Print version'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "enable" -d 'Hook the program into sshd, unless another key command is in effect or an admin said otherwise'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "disable" -d 'Take the hook out of sshd, and leave everything else as it is'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "status" -d 'Tell whom sshd asks for keys, why, and whether the running sshd knows'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "enable" -d 'Enable EC2 Instance Connect in sshd, unless another AuthorizedKeysCommand is in use or an administrator disabled it'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "disable" -d 'Remove what `enable` or AWS\'s package added to sshd\'s configuration, and nothing else'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "status" -d 'Show which AuthorizedKeysCommand sshd uses, from which line, and what keeps pushed keys from logging in'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l root -d 'Work on the system under this folder, as image builders do; nothing is reloaded then' -r -F
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l dry-run -d 'Say what would be done, and change nothing'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l no-reload -d 'Leave the running sshd as it is'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l package -d 'For package scripts: nothing here counts as an admin\'s word, and the hook of AWS\'s package is taken over or handed back'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l root -d 'Work on the system under this directory, as image builders do; no sshd is reloaded' -r -F
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l no-reload -d 'Do not reload the running sshd'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS\'s package, or hand them back; exit with 0 where nothing was changed for a reason'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -s h -l help -d 'Print help'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l root -d 'Work on the system under this folder, as image builders do; nothing is reloaded then' -r -F
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l dry-run -d 'Say what would be done, and change nothing'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l no-reload -d 'Leave the running sshd as it is'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l package -d 'For package scripts: nothing here counts as an admin\'s word, and the hook of AWS\'s package is taken over or handed back'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l root -d 'Work on the system under this directory, as image builders do; no sshd is reloaded' -r -F
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l no-reload -d 'Do not reload the running sshd'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS\'s package, or hand them back; exit with 0 where nothing was changed for a reason'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -s h -l help -d 'Print help'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l root -d 'Look at the system under this folder' -r -F
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l json -d 'As JSON, for other programs'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l run-sshd -d 'With --root: also ask the sshd under DIR, which then runs as root here'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l root -d 'Look at the system under this directory' -r -F
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l json -d 'Print JSON'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l run-sshd -d 'With --root: also run the sshd under DIR, as root, to confirm what was read'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -s h -l help -d 'Print help'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "enable" -d 'Hook the program into sshd, unless another key command is in effect or an admin said otherwise'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "disable" -d 'Take the hook out of sshd, and leave everything else as it is'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "status" -d 'Tell whom sshd asks for keys, why, and whether the running sshd knows'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "enable" -d 'Enable EC2 Instance Connect in sshd, unless another AuthorizedKeysCommand is in use or an administrator disabled it'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "disable" -d 'Remove what `enable` or AWS\'s package added to sshd\'s configuration, and nothing else'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "status" -d 'Show which AuthorizedKeysCommand sshd uses, from which line, and what keeps pushed keys from logging in'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand help; and not __fish_seen_subcommand_from enable disable status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
