@@ -125,8 +125,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         emulator.with_imds(|imds| {
             let chain: String = worst.chain.iter().map(Certificate::pem).collect();
             imds.set(SIGNER_CERT, chain);
-            for certificate in &worst.pki.chain {
-                imds.remove_staple(certificate);
+            if !worst.staples.is_empty() {
+                for certificate in &worst.pki.chain {
+                    imds.remove_staple(certificate);
+                }
             }
             for (at, staple) in worst.staples.iter().enumerate() {
                 imds.serve_staple_as(&format!("{at}"), &staple.sign());
@@ -140,7 +142,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             call.run()?;
             least = least.min(children()?.saturating_sub(before));
         }
-        println!("  {:>8}   {}", ms(least), worst.name);
+        println!("  {:>8}   {}: {}", ms(least), worst.name, call.said()?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -178,6 +180,13 @@ struct Alternative {
 impl Alternative {
     fn run(&self) -> io::Result<Duration> {
         timed(silent(Command::new(&self.program).args(&self.arguments)))
+    }
+
+    /// The last line that it says.
+    fn said(&self) -> io::Result<String> {
+        let output = Command::new(&self.program).args(&self.arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(said.lines().last().unwrap_or_default().to_owned())
     }
 
     /// The most memory it had resident, in MiB.
