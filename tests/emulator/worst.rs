@@ -49,14 +49,23 @@ pub fn all(region: &str, domain: &str, now: i64) -> Vec<Worst> {
             &far_below_root(&[("A", "A"); 8]),
         ),
         made_up("made-up CAs in two layers below the root", &p384, &two_layers()),
-        padded("made-up CAs with thousands of extensions", &p384, |template, bytes| {
-            template.extensions = (0..bytes / 24).map(|_| RawExtension::unknown(false)).collect();
-        }),
-        padded("made-up CAs with thousands of purposes", &p384, |template, bytes| {
-            let purpose = crate::certificate::ObjectIdentifier::new_unwrap("1.2.3");
-            template.extended_key_usage = Some(vec![purpose; bytes / 4]);
-        }),
-        padded("made-up CAs with RSA keys of 16384 bits", &p384, |template, _| {
+        padded("made-up CAs with thousands of extensions", &p384, ROOT, extended),
+        padded(
+            "made-up CAs with thousands of extensions that issue each other",
+            &rsa,
+            "A",
+            extended,
+        ),
+        padded(
+            "made-up CAs with thousands of purposes",
+            &p384,
+            ROOT,
+            |template, bytes| {
+                let purpose = crate::certificate::ObjectIdentifier::new_unwrap("1.2.3");
+                template.extended_key_usage = Some(vec![purpose; bytes / 4]);
+            },
+        ),
+        padded("made-up CAs with RSA keys of 16384 bits", &p384, ROOT, |template, _| {
             template.key = Key::hollow(16384);
         }),
         versions("the signer below thirteen versions of its issuer", &p384),
@@ -70,6 +79,10 @@ pub fn all(region: &str, domain: &str, now: i64) -> Vec<Worst> {
         }),
         stapled("staples with wrong signatures of the issuer", &p384, |_| Vec::new()),
     ]
+}
+
+fn extended(template: &mut CertificateTemplate, bytes: usize) {
+    template.extensions = (0..bytes / 24).map(|_| RawExtension::unknown(false)).collect();
 }
 
 fn below_root<'n>(cas: &[(&'n str, &'n str)]) -> Vec<(&'n str, &'n str)> {
@@ -136,16 +149,19 @@ fn made_up(label: &'static str, pki: &Pki, cas: &[(&str, &str)]) -> Worst {
     }
 }
 
-/// A made-up signer, and as many made-up CAs as fit that could each be its issuer and below the root, grown to fill what is
-/// read.
-fn padded(label: &'static str, pki: &Pki, grow: fn(&mut CertificateTemplate, usize)) -> Worst {
-    let mut worst = made_up(label, pki, &[("A", ROOT); CERTIFICATES - 1]);
+/// A made-up signer, and as many made-up CAs as are taken, all in the name of that issuer, grown to fill what is read.
+fn padded(label: &'static str, pki: &Pki, issuer: &str, grow: fn(&mut CertificateTemplate, usize)) -> Worst {
+    let mut worst = made_up(label, pki, &[("A", issuer); CERTIFICATES - 1]);
     // 64 KiB of PEM are 48 KiB of DER; each has some 700 bytes without.
     let room = 48 * 1024 / CERTIFICATES - 800;
     for certificate in worst.chain.iter_mut().skip(1) {
         let mut template = certificate.template().clone();
         grow(&mut template, room);
-        *certificate = template.signed_by(&pki.root.template().subject, &Key::p256());
+        let issuer = match issuer {
+            ROOT => pki.root.template().subject.clone(),
+            other => name(other),
+        };
+        *certificate = template.signed_by(&issuer, &Key::p256());
     }
     worst
 }
