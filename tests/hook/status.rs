@@ -315,4 +315,12 @@ fn other_users_are_not_told_that_all_is_well() {
     assert!(ran.stdout.starts_with("unknown\n"), "{ran:?}");
     assert!(ran.stdout.contains("run this as root"), "{ran:?}");
     assert_eq!(ran.status, 1);
+    // Whoever can write there, but is not root, still sees no process of root's.
+    machine.must("chmod 1777 /run; rm -rf /run/ec2-instance-connect*");
+    let ran = machine.run("setpriv --reuid ann --regid ann --clear-groups ec2-instance-connect status");
+    assert!(
+        ran.stdout.contains("the running sshds could not be looked at"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.status, 1);
 }
