@@ -12,6 +12,7 @@ mod documents;
 mod families;
 mod fresh;
 mod images;
+mod killed;
 #[path = "../support/machine.rs"]
 #[allow(dead_code, reason = "the hook's tests use more of it")]
 mod machine;
