@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,8 @@ fn awscli() -> String {
 
 /// The wheels of the AWS CLI, downloaded once.
 fn wheels(layers: &str) -> Result<PathBuf, String> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let made = target().join(format!("docs/{}", awscli()));
     if made.exists() {
         return Ok(made);
