@@ -177,7 +177,11 @@ fn the_programs_are_stripped_and_their_symbols_lead_to_lines_of_the_sources() {
                 .find(named)
                 .unwrap_or_else(|| panic!("no {function} in {names}"));
             let address = line.split(' ').next().unwrap_or_default();
-            let place = run(Command::new("addr2line").arg("-e").arg(&found).arg(address));
+            // With the lines of what was inlined there, and whose first instruction this may be.
+            let place = run(Command::new("addr2line")
+                .args(["--inlines", "--exe"])
+                .arg(&found)
+                .arg(address));
             assert!(said(&place).contains(file), "{end}: {line}: {}", said(&place));
         }
     }
