@@ -178,11 +178,11 @@ setups! {
     };
     a_configuration_that_is_too_long_for_us: Setup {
         prepare: "yes '# a comment' | head -n 100000 >>/etc/ssh/sshd_config",
-        expected: Left("/etc/ssh/sshd_config cannot be read: it is larger than 1048576 bytes, so this program does not know"), ..PLAIN
+        expected: Left("/etc/ssh/sshd_config cannot be read: it is larger than 1048576 bytes, so this program does not know"), disabled: 3, ..PLAIN
     };
     a_nul_byte: Setup {
         prepare: "printf '# \\000\\n' >>/etc/ssh/sshd_config",
-        expected: Left("/etc/ssh/sshd_config has a NUL byte in it, so this program does not know"), ..PLAIN
+        expected: Left("/etc/ssh/sshd_config has a NUL byte in it, so this program does not know"), disabled: 3, ..PLAIN
     };
     a_name_that_cannot_be_quoted: Setup {
         prepare: "echo '# x' >'/etc/ssh/sshd_config.d/a#b.conf'",
