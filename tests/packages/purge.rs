@@ -166,11 +166,15 @@ fn a_removal_without_the_package_s_own_script_unhooks_too() {
     }
     for system in [Rpm, OldRpm] {
         let mut cell = Cell::boot(&format!("{name}, {system:?}"), system, "", NOBODY);
-        let configuration = "cat /etc/ssh/sshd_config; find /etc/ssh | sort";
+        let configuration = "cat /etc/ssh/sshd_config; find /etc/ssh ! -name '*.rpmsave' | sort";
         let before = cell.machine.must(configuration);
         cell.step("install", &system.install(""), OURS);
         cell.step("remove", "rpm --erase --nopreun ec2-instance-connect", NOBODY);
         assert_eq!(cell.machine.must(configuration), before);
+        // Nobody knows whether somebody changed it: it is kept where sshd does not read it.
+        let kept = cell.machine.must("find /etc/ssh -name '*.rpmsave'");
+        let drop_in = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf.rpmsave";
+        assert_eq!(kept.trim(), if system == Rpm { drop_in } else { "" });
         cell.machine
             .must(&format!("sshd -t; systemctl restart {}", system.unit()));
         assert!(cell.machine.logs_in("ann", "own"));
