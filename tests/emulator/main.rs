@@ -195,7 +195,8 @@ fn write_environment(directory: &Path, emulator: &Emulator) -> io::Result<()> {
     let options = emulator.options();
     let credentials = options.credentials.clone().unwrap_or_else(Credentials::random);
     let text = format!(
-        "export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={}\nexport AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n",
+        "export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={}\nexport AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n\
+         unset AWS_SESSION_TOKEN\n",
         emulator.service_url(),
         options.region,
         credentials.access_key_id,
