@@ -18,7 +18,7 @@ help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
-	@echo 'The first build takes about two minutes on 2 cores, and 650 MB in $(TARGET)/. Nothing is installed.'
+	@echo 'The first build takes about two minutes on 2 cores, and 710 MB in $(TARGET)/. Nothing is installed.'
 	@$(CARGO) build --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
 

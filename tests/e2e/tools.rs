@@ -30,7 +30,7 @@ pub(crate) const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Says why the running test cannot run here, where it cannot; `tests/run` counts the line.
 pub(crate) fn lacking(further: &[Tool]) -> bool {
     let why = if !nix::unistd::Uid::effective().is_root() {
-        Some("it takes root (sudo make e2e)".to_owned())
+        Some("it needs root (run make e2e as root)".to_owned())
     } else {
         let mut tools = EVERYWHERE.iter().chain(further);
         let missing = tools.find(|(path, _)| !Path::new(path).exists());
