@@ -23,7 +23,7 @@ demo: ## Push a key, see it verified, and see three others refused (no root, no 
 	@$(TARGET)/debug/demo
 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
-	@echo 'This takes about twenty minutes on 2 cores, and 5 GB in $(TARGET)/, the first time.'
+	@echo 'This takes about twenty minutes on 2 cores, and 4 GB in $(TARGET)/, the first time.'
 	@echo 'As root on Debian or Ubuntu, it installs the packages that tests/e2e/install lists where they are missing, keeps'
 	@echo 'Debian root file systems for its containers and a Python venv with the AWS CLI in $(TARGET)/, and changes nothing else.'
 	@CARGO='$(CARGO)' tests/run
