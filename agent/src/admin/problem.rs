@@ -146,7 +146,7 @@ fn remedy_for(user: &str) -> String {
 fn unusable(setup: &Setup<'_>, run_as: Option<(&Scratch, Account)>, program: &str) -> Result<(), Problem> {
     let problem = |what: String, remedy: &str| Problem::new(Kind::ProgramUnusable, what, remedy);
     safe_path::check(setup.disk.root(), Path::new(program)).map_err(|error| {
-        let remedy = "install the package again, or give these files and folders to root, mode 0755";
+        let remedy = "install the package again, or give the program and its directories to root, and let nobody else write them";
         problem(format!("sshd does not run the program: {error}"), remedy)
     })?;
     // AWS's own program would ask IMDS.
@@ -177,7 +177,7 @@ fn unusable(setup: &Setup<'_>, run_as: Option<(&Scratch, Account)>, program: &st
     } else {
         problem(
             format!("sshd cannot run the program as its user: {said}"),
-            "install the package again, and give these files and folders mode 0755",
+            "install the package again, or let that user run the program (mode 0711) and enter its directories (mode 0755)",
         )
     })
 }
