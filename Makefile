@@ -19,7 +19,7 @@ help: ## What can be made
 
 demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
 	@echo 'The first build takes about two minutes on 2 cores, and 710 MB in $(TARGET)/. Nothing is installed.'
-	@$(CARGO) build --locked --package ec2-instance-connect --package ec2-instance-connect-tests --bins
+	@$(CARGO) build --locked --package eic-authorized-keys --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
 
 test: ## Every test that can run here, with one summary of what passed and what was skipped
@@ -43,7 +43,7 @@ lint: ## Formatting and clippy, warnings as errors
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 build: ## The programs, optimised, in target/release: then `sudo make install`
-	$(CARGO) build --release --locked --package ec2-instance-connect
+	$(CARGO) build --release --locked --package eic-authorized-keys --package ec2-instance-connect
 
 bench: build ## What a call costs, beside curl, in one run
 	@$(CARGO) build --quiet --release --locked --package ec2-instance-connect-tests --bins
@@ -68,7 +68,7 @@ install: ## Install what `make build` built, into DESTDIR under PREFIX (as root;
 	        echo "$(BUILT)/$$program is not there: run \`make build\` first, as the user who has cargo, or give BUILT=DIRECTORY" >&2; \
 	        exit 1; \
 	    fi; \
-	    if [ "$$(find agent/src -newer '$(BUILT)'/$$program)" ]; then \
+	    if [ "$$(find agent -name '*.rs' -newer '$(BUILT)'/$$program)" ]; then \
 	        echo "$(BUILT)/$$program is older than its sources: run \`make build\` first, as the user who has cargo" >&2; \
 	        exit 1; \
 	    fi; \

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Command, CommandFactory};
-use ec2_instance_connect::{Options, admin};
+use eic_authorized_keys::Options;
 
 use crate::tools::{command, lacks, read, repository, said};
 
 fn pages() -> [(PathBuf, Command); 2] {
-    [Options::command(), admin::Options::command()].map(|program| {
+    [Options::command(), ec2_instance_connect::Options::command()].map(|program| {
         let page = repository().join(format!("packaging/man/{}.8", program.get_name()));
         (page, program)
     })

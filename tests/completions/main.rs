@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
 use clap_complete::{Generator, Shell, generate};
-use ec2_instance_connect::{Options, admin};
+use eic_authorized_keys::Options;
 
 fn main() -> ExitCode {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn write(folder: &Path) -> io::Result<()> {
-    for command in [Options::command(), admin::Options::command()] {
+    for command in [Options::command(), ec2_instance_connect::Options::command()] {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let folder = folder.join(shell.to_string());
             fs::create_dir_all(&folder)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::{Pki, StapleTemplate};
 
 use crate::chain_rows::rows;

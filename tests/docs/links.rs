@@ -70,7 +70,7 @@ fn source(directory: &Path) -> String {
 
 #[test]
 fn every_test_that_a_document_names_is_there() {
-    let source = source(&repository().join("agent/src")) + &source(&repository().join("tests"));
+    let source = source(&repository().join("agent")) + &source(&repository().join("tests"));
     let mut seen = 0;
     for file in documents() {
         let text = read(&file);

@@ -18,9 +18,12 @@ struct Literal {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let at = |path: &str| repository().join("agent/src").join(path);
-    let mut files = vec![at("authorize.rs"), at("report.rs")];
-    for directory in ["host", "verify"] {
+    let at = |path: &str| repository().join("agent").join(path);
+    let mut files = vec![
+        at("authorized-keys/src/authorize.rs"),
+        at("authorized-keys/src/report.rs"),
+    ];
+    for directory in ["authorized-keys/src/host", "verify/src"] {
         add_files(&at(directory), &mut files);
     }
     files.sort();

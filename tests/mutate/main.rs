@@ -19,7 +19,7 @@ const CHECKS: [&str; 3] = [
 
 /// One check, how to take it out, and the test that must notice.
 struct Mutation {
-    /// The file, below `agent/src`.
+    /// The file, below `agent`.
     file: &'static str,
     /// What stands there, exactly once.
     original: String,
@@ -79,7 +79,15 @@ impl Target {
     /// What tells cargo to run it.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Unit => &["--package", "ec2-instance-connect", "--lib"],
+            Self::Unit => &[
+                "--package",
+                "eic-verify",
+                "--package",
+                "eic-authorized-keys",
+                "--package",
+                "ec2-instance-connect",
+                "--lib",
+            ],
             Self::Verification => &["--package", "ec2-instance-connect-tests", "--test", "verification"],
             Self::Program => &["--package", "ec2-instance-connect-tests", "--test", "program"],
             Self::Hook => &["--package", "ec2-instance-connect-tests", "--test", "hook"],
@@ -96,11 +104,7 @@ fn main() -> io::Result<ExitCode> {
     };
     scratch.lay(&project)?;
 
-    let mutations = CHECKS
-        .iter()
-        .flat_map(|checks| checks.trim().trim_start_matches("@ ").split("\n@ "))
-        .map(|hunk| Mutation::parse(hunk).ok_or_else(|| io::Error::other(format!("no hunk: {hunk}"))))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mutations = mutations()?;
     let is_chosen = |mutation: &&Mutation| {
         only.as_ref()
             .is_none_or(|only| mutation.file.contains(only) || mutation.test.contains(only))
@@ -209,6 +213,16 @@ impl Ran {
     }
 }
 
+/// All checks, in the order of their files.
+fn mutations() -> io::Result<Vec<Mutation>> {
+    let hunks = CHECKS
+        .iter()
+        .flat_map(|checks| checks.trim().trim_start_matches("@ ").split("\n@ "));
+    hunks
+        .map(|hunk| Mutation::parse(hunk).ok_or_else(|| io::Error::other(format!("no hunk: {hunk}"))))
+        .collect()
+}
+
 /// A copy of the project that may be spoiled, with its own build folder.
 struct Scratch {
     tree: PathBuf,
@@ -242,7 +256,7 @@ impl Scratch {
     }
 
     fn try_out(&self, mutation: &Mutation) -> io::Result<Verdict> {
-        let path = self.tree.join("agent/src").join(mutation.file);
+        let path = self.tree.join("agent").join(mutation.file);
         let whole = fs::read_to_string(&path)?;
         if whole.matches(&mutation.original).count() != 1 {
             return Ok(Verdict::OutOfDate);
@@ -289,4 +303,43 @@ fn copy_changed(from: &Path, to: &Path) -> io::Result<()> {
         fs::write(to, bytes)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The source files below a directory, in one text.
+    fn sources(directory: &Path) -> String {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .map(|path| match path.extension() {
+                _ if path.is_dir() => sources(&path),
+                Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+                _ => String::new(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_check_to_take_out_is_in_the_code_once_and_its_test_is_there() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let everything = sources(&project.join("agent")) + &sources(&project.join("tests"));
+        let mut wrong = Vec::new();
+        for Mutation {
+            file, original, test, ..
+        } in mutations().unwrap()
+        {
+            let code = fs::read_to_string(project.join("agent").join(file)).unwrap_or_default();
+            let times = code.matches(&original).count();
+            if times != 1 {
+                wrong.push(format!("{file} has {times} times: {original}"));
+            }
+            let name = test.rsplit("::").next().unwrap_or(test);
+            if !everything.contains(name) {
+                wrong.push(format!("there is no test {test}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 }

@@ -150,8 +150,12 @@ fn the_programs_are_stripped_and_their_symbols_lead_to_lines_of_the_sources() {
         let programs = unpacked(&package(start, end));
         let symbols = unpacked(&package(symbols_start, symbols_end));
         for (program, function, file) in [
-            (PROGRAMS[0], "ec2_instance_connect::authorize", "agent/src/authorize.rs"),
-            (PROGRAMS[1], "ec2_instance_connect::admin::", "agent/src/admin/"),
+            (
+                PROGRAMS[0],
+                "eic_authorized_keys::authorize",
+                "agent/authorized-keys/src/authorize.rs",
+            ),
+            (PROGRAMS[1], "ec2_instance_connect::", "agent/admin/src/"),
         ] {
             let program = programs.path().join(program);
             let sections = output("readelf", &["--sections", "--wide"], &program);

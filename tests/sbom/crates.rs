@@ -89,7 +89,19 @@ pub(crate) fn linked() -> Result<Linked, Box<dyn Error>> {
             return Err(format!("cargo's metadata lacks {name} {version}").into());
         }
     }
-    Ok(linked)
+    Ok(as_one(linked))
+}
+
+/// The crates of this workspace as one, under the name of the package: they came in no archive.
+fn as_one(mut linked: Linked) -> Linked {
+    let ours = |id: &Id, one: &Crate| one.checksum.is_none() && id.0 != PROGRAMS;
+    let parts: Linked = linked.extract_if(.., |id, one| ours(id, one)).collect();
+    for one in linked.values_mut().filter(|one| one.checksum.is_none()) {
+        one.uses
+            .extend(parts.values().flat_map(|part| part.uses.iter().cloned()));
+        one.uses.retain(|used| !parts.contains_key(used));
+    }
+    linked
 }
 
 /// The workspace's own folder.

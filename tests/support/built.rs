@@ -45,8 +45,8 @@ fn build(profile: Profile) -> PathBuf {
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--locked", "--package", "ec2-instance-connect"])
-        .args(["--bins", "--target-dir"])
+        .args(["build", "--locked", "--package", "eic-authorized-keys"])
+        .args(["--package", "ec2-instance-connect", "--bins", "--target-dir"])
         .arg(target())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {

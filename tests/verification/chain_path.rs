@@ -1,8 +1,8 @@
 //! Path building: whatever the order and company of the served certificates, the path to a local root is found, and
 //! nothing that was served ever is that root.
 
-use ec2_instance_connect::verify::revocation::StapleProblem;
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::revocation::StapleProblem;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::NameAttribute;
 use emulator::staple::Status;
 use emulator::{Certificate, Key, Pki, StapleTemplate};

@@ -1,6 +1,6 @@
 //! `signer-cert/` as text: certificates are found among anything else, and the lack of one is said.
 
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::{Certificate, pem};
 
 use crate::judge::{Case, pki};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ec2_instance_connect::verify::revocation::StapleProblem;
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::revocation::StapleProblem;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::worst::{Worst, all};
 use nix::sys::resource::{UsageWho, getrusage};
 

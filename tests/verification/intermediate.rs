@@ -1,6 +1,6 @@
 //! The CAs between the signer and its root: what they must be to issue anything.
 
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Key, Pki, SignatureAlgorithm};
 

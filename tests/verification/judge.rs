@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use ec2_instance_connect::verify::identity::{ExpectedSigner, Region};
-use ec2_instance_connect::verify::limits::Limits;
-use ec2_instance_connect::verify::ocsp::Served;
-use ec2_instance_connect::verify::revocation::StapleProblem;
-use ec2_instance_connect::verify::signer::TrustedSigner;
-use ec2_instance_connect::verify::signer_chain::SignerChain;
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
-use ec2_instance_connect::verify::text::Span;
-use ec2_instance_connect::verify::trust_anchor::{Store, TrustAnchors};
+use eic_verify::identity::{ExpectedSigner, Region};
+use eic_verify::limits::Limits;
+use eic_verify::ocsp::Served;
+use eic_verify::revocation::StapleProblem;
+use eic_verify::signer::TrustedSigner;
+use eic_verify::signer_chain::SignerChain;
+use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::text::Span;
+use eic_verify::trust_anchor::{Store, TrustAnchors};
 use emulator::pki::Templates;
 use emulator::{Certificate, Pki, StapleTemplate};
 

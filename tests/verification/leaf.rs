@@ -1,6 +1,6 @@
 //! The signer's own certificate: its name, key, purposes, validity and extensions.
 
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{
     BasicConstraints, KeyUsage, KeyUsages, NameAttribute, ObjectIdentifier, RawExtension, Version, purpose,
 };

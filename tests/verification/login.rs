@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ec2_instance_connect::verify::blob::{BlobError, Refusal, sift};
-use ec2_instance_connect::verify::identity::InstanceId;
-use ec2_instance_connect::verify::limits::Limits;
-use ec2_instance_connect::verify::login::Wanted;
-use ec2_instance_connect::verify::record::{RecordRejection, VerifiedKey};
-use ec2_instance_connect::verify::signer::TrustedSigner;
-use ec2_instance_connect::verify::ssh_key::PublicKey;
+use eic_verify::blob::{BlobError, Refusal, sift};
+use eic_verify::identity::InstanceId;
+use eic_verify::limits::Limits;
+use eic_verify::login::Wanted;
+use eic_verify::record::{RecordRejection, VerifiedKey};
+use eic_verify::signer::TrustedSigner;
+use eic_verify::ssh_key::PublicKey;
 use emulator::{Key, Pki, Record, RecordTemplate};
 
 use crate::judge::{Case, NOW, pki};

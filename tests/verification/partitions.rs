@@ -1,7 +1,7 @@
 //! All eight partitions, end to end: a signer of that region and domain is accepted there, and nowhere else.
 
-use ec2_instance_connect::verify::identity::{ExpectedSigner, IdentityError, PARTITIONS, Region};
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::identity::{ExpectedSigner, IdentityError, PARTITIONS, Region};
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::Pki;
 
 use crate::judge::{Case, NOW};

@@ -1,7 +1,7 @@
 //! A real signer's chain, long expired: the real shape passes everything but what cannot be had any more, its staples.
 
-use ec2_instance_connect::verify::revocation::StapleProblem;
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::revocation::StapleProblem;
+use eic_verify::signer_rejection::SignerRejection;
 
 use crate::judge::{Case, MISSING, no_anchor, span};
 

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ec2_instance_connect::verify::blob::{BlobError, sift};
-use ec2_instance_connect::verify::identity::InstanceId;
-use ec2_instance_connect::verify::limits::Limits;
-use ec2_instance_connect::verify::login::Wanted;
-use ec2_instance_connect::verify::record::RecordRejection;
-use ec2_instance_connect::verify::ssh_key::KeyRejection;
+use eic_verify::blob::{BlobError, sift};
+use eic_verify::identity::InstanceId;
+use eic_verify::limits::Limits;
+use eic_verify::login::Wanted;
+use eic_verify::record::RecordRejection;
+use eic_verify::ssh_key::KeyRejection;
 use emulator::record::blob;
 use emulator::{Key, Record, RecordTemplate};
 

@@ -1,6 +1,6 @@
 //! Staples that are believed: found by what they speak of, in every legitimate form.
 
-use ec2_instance_connect::verify::revocation::StapleProblem;
+use eic_verify::revocation::StapleProblem;
 use emulator::certificate::RawExtension;
 use emulator::staple::{CertIdHash, ResponderName, SingleTemplate, Status};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, StapleTemplate};

@@ -1,7 +1,7 @@
 //! Staples taken apart and put together again: what the encoding may and may not hold beside what it must.
 
-use ec2_instance_connect::verify::ocsp::Unreadable;
-use ec2_instance_connect::verify::revocation::StapleProblem;
+use eic_verify::ocsp::Unreadable;
+use eic_verify::revocation::StapleProblem;
 use emulator::{Pki, SignatureAlgorithm};
 
 use crate::judge::{Case, LEAF, pki};

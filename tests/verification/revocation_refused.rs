@@ -1,7 +1,7 @@
 //! Staples that are not believed, each for one reason.
 
-use ec2_instance_connect::verify::ocsp::Unreadable;
-use ec2_instance_connect::verify::revocation::StapleProblem;
+use eic_verify::ocsp::Unreadable;
+use eic_verify::revocation::StapleProblem;
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 use emulator::staple::{CertIdHash, OcspResponseStatus, ResponderName, SingleTemplate, Status};
 use emulator::{Key, Pki, SignatureAlgorithm, StapleTemplate};

@@ -1,7 +1,7 @@
 //! Responders that the issuer did not make one.
 
-use ec2_instance_connect::verify::revocation::{Delegation, StapleProblem};
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::revocation::{Delegation, StapleProblem};
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{BasicConstraints, KeyUsage, KeyUsages, NameAttribute, RawExtension, purpose};
 use emulator::staple::ResponderName;
 use emulator::{Certificate, CertificateTemplate, Key, Pki, SignatureAlgorithm};

@@ -1,6 +1,6 @@
 //! The local roots: which certificates of the store end a path, whatever stands around them.
 
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, pem};
 

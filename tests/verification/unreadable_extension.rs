@@ -1,7 +1,7 @@
 //! Extensions that are there and cannot be read: never as if they were not there.
 
-use ec2_instance_connect::verify::revocation::{Delegation, StapleProblem};
-use ec2_instance_connect::verify::signer_rejection::SignerRejection;
+use eic_verify::revocation::{Delegation, StapleProblem};
+use eic_verify::signer_rejection::SignerRejection;
 use emulator::CertificateTemplate;
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 
