@@ -93,9 +93,10 @@ pub(crate) fn linked() -> Result<Linked, Box<dyn Error>> {
 }
 
 /// The crates of this workspace as one, under the name of the package: they came in no archive.
-fn as_one(mut linked: Linked) -> Linked {
-    let ours = |id: &Id, one: &Crate| one.checksum.is_none() && id.0 != PROGRAMS;
-    let parts: Linked = linked.extract_if(.., |id, one| ours(id, one)).collect();
+fn as_one(linked: Linked) -> Linked {
+    let (parts, mut linked): (Linked, Linked) = linked
+        .into_iter()
+        .partition(|((name, _), one)| one.checksum.is_none() && name != PROGRAMS);
     for one in linked.values_mut().filter(|one| one.checksum.is_none()) {
         one.uses
             .extend(parts.values().flat_map(|part| part.uses.iter().cloned()));
