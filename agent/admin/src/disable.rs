@@ -3,21 +3,21 @@
 
 use std::path::Path;
 
-use super::change::{self, Marker};
-use super::effect::{self, Cause};
-use super::found::{self, Found};
-use super::hook::lines;
-use super::hook::pair::{self, HISTORICAL, InEffect, Owner};
-use super::hook::sshd_config::Who;
-use super::options;
-use super::setup::{Changes, Setup};
-use super::verdict::Verdict;
-use super::world::disk::Disk;
-use super::world::scratch::Scratch;
-use super::world::sshd::{Refused, Silent};
+use crate::change::apply::{self, Marker};
+use crate::change::outcome::Verdict;
+use crate::change::reload::{self, Cause};
+use crate::hook::installed::{self, Found};
+use crate::hook::keys_command::{self, HISTORICAL, InEffect, Owner};
+use crate::hook::our_lines;
+use crate::host::root_directory::Disk;
+use crate::host::sshd_program::{Refused, Silent};
+use crate::host::temporary_directory::Scratch;
+use crate::options;
+use crate::service::sshd_service::{Changes, Setup};
+use crate::sshd::sshd_config::Who;
 
 /// Disables; what came of it, and in `notes` what else is to be said.
-pub(super) fn disable(
+pub(crate) fn disable(
     disk: &Disk,
     scratch: &Scratch,
     options: &options::Change,
@@ -32,7 +32,7 @@ pub(super) fn disable(
     } else {
         &[Owner::Ours, Owner::Aws]
     };
-    let Found { mut changes, edited } = found::find(disk, now.as_ref(), owners);
+    let Found { mut changes, edited } = installed::find(disk, now.as_ref(), owners);
     if changes.is_empty() {
         let by_aws = now.as_ref().is_some_and(|now| asks(now, Owner::Aws));
         let unread = now.as_ref().and_then(|now| now.config.unread.first());
@@ -49,9 +49,9 @@ pub(super) fn disable(
         notes.extend(Some(now).filter(|_| options.package && by_aws).and_then(left_to_aws));
         // An interrupted call may have taken it out; or AWS's package has written over it.
         let sshd = now.sshd(scratch).ok();
-        let effect = effect::bring(now, sshd.as_ref(), scratch, options, Cause::Nothing);
+        let effect = reload::bring(now, sshd.as_ref(), scratch, options, Cause::Nothing);
         notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
-        return Ok(effect::outcome(now, scratch, options, &[], verdict, notes));
+        return Ok(reload::outcome(now, scratch, options, &[], verdict, notes));
     }
     let read = |changes: &Changes| match Setup::read(disk, changes) {
         Err(Verdict::NoSshd(_)) => Ok(None),
@@ -96,8 +96,8 @@ pub(super) fn disable(
                 .unwrap_or(Verdict::LeansOnUs(words)));
         }
     }
-    let paths = change::files(disk, &changes);
-    change::check(disk, &changes)?;
+    let paths = apply::files(disk, &changes);
+    apply::check(disk, &changes)?;
     if options.dry_run {
         remembered(disk, options, false)?;
         return Ok(with_edited(Some(Verdict::WouldTakeOut(paths)), edited, after.as_ref()));
@@ -114,11 +114,11 @@ pub(super) fn disable(
     };
     // First: interrupted after the files are gone, it would look as if an administrator had deleted them.
     remembered(disk, options, false)?;
-    let undo = change::make(disk, &changes, &read).inspect_err(|_| remember_as_before())?;
-    change::tidy(disk, &changes);
+    let undo = apply::make(disk, &changes, &read).inspect_err(|_| remember_as_before())?;
+    apply::tidy(disk, &changes);
     if let Some(after) = &after {
         notes.extend(Some(after).filter(|_| options.package).and_then(left_to_aws));
-        match effect::bring(after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
+        match reload::bring(after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
             Ok(more) => notes.extend(more),
             Err(down) => {
                 undo.now(disk);
@@ -132,7 +132,7 @@ pub(super) fn disable(
         None => Verdict::TakenOut(paths),
     };
     let done = match &after {
-        Some(after) => effect::outcome(after, scratch, options, &[], done, notes),
+        Some(after) => reload::outcome(after, scratch, options, &[], done, notes),
         None => done,
     };
     Ok(with_edited(Some(done), edited, after.as_ref()))
@@ -157,7 +157,12 @@ fn with_edited(done: Option<Verdict>, places: Vec<String>, then: Option<&Setup<'
     if places.is_empty() {
         return done.unwrap_or(Verdict::NotHooked);
     }
-    let uses_us = |setup: &Setup<'_>| [&setup.config].into_iter().chain(&setup.templates).any(pair::uses_us);
+    let uses_us = |setup: &Setup<'_>| {
+        [&setup.config]
+            .into_iter()
+            .chain(&setup.templates)
+            .any(keys_command::uses_us)
+    };
     Verdict::Edited {
         done: done.map(Box::new),
         places,
@@ -187,7 +192,7 @@ fn asks(setup: &Setup<'_>, owner: Owner) -> bool {
 fn hand_over(changes: &mut Changes, now: &Setup<'_>, program: &str) {
     for (path, change) in changes.iter_mut() {
         if let Some(bytes) = now.config.files.get(path) {
-            *change = Some(lines::handed_over(bytes, program));
+            *change = Some(our_lines::handed_over(bytes, program));
         }
     }
 }
@@ -197,7 +202,7 @@ fn left_to_aws(setup: &Setup<'_>) -> Option<String> {
     let is_aws_s = HISTORICAL
         .iter()
         .any(|program| setup.disk.is_file_itself(Path::new(program)));
-    let InEffect::Ours(Owner::Aws) = pair::in_effect(&setup.config) else {
+    let InEffect::Ours(Owner::Aws) = keys_command::in_effect(&setup.config) else {
         return None;
     };
     let pair = setup.config.effective(Who::Everyone)?;

@@ -2,26 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::change::{self, Marker};
-use super::effect::{self, Cause};
-use super::found::{self, Found};
-use super::hook::lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
-use super::hook::pair::{self, Contender, InEffect, Owner, PROGRAM};
-use super::hook::shadow::Changed;
-use super::hook::sshd_config::{Files, SshdConfig, Who};
-use super::options;
-use super::setup::{self, Changes, Confirmed, Family, Setup, unit_drop_in_path};
-use super::verdict::Verdict;
-use super::world::disk::Disk;
-use super::world::nss;
-use super::world::scratch::Scratch;
-use super::world::selinux;
-use super::world::sshd::{Silent, Sshd};
+use crate::change::apply::{self, Marker};
+use crate::change::outcome::Verdict;
+use crate::change::reload::{self, Cause};
+use crate::change::trial_config::Changed;
+use crate::hook::installed::{self, Found};
+use crate::hook::keys_command::{self, Contender, InEffect, Owner, PROGRAM};
+use crate::hook::our_lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
+use crate::host::accounts;
+use crate::host::root_directory::Disk;
+use crate::host::selinux;
+use crate::host::sshd_program::{Silent, Sshd};
+use crate::host::temporary_directory::Scratch;
+use crate::options;
+use crate::service::sshd_service::{self, Changes, Confirmed, Family, Setup, unit_drop_in_path};
+use crate::sshd::sshd_config::{Files, SshdConfig, Who};
 use eic_authorized_keys::host::safe_path;
 use eic_verify::text::printable;
 
 /// Enables; what came of it, and in `notes` what else is to be said.
-pub(super) fn enable(
+pub(crate) fn enable(
     disk: &Disk,
     scratch: &Scratch,
     options: &options::Change,
@@ -84,7 +84,7 @@ fn hooked(
         files: disk,
         changes: &nothing,
     };
-    let changes = match pair::in_effect(&setup.config) {
+    let changes = match keys_command::in_effect(&setup.config) {
         InEffect::Others(contender) => return Err(others(disk, contender, notes)),
         InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
         InEffect::OursForSome(_) if !options.package => planned(&as_it_is, &setup, options)?,
@@ -105,7 +105,7 @@ fn hooked(
         InEffect::Nothing => planned(&as_it_is, &setup, options)?,
     };
     for config in &setup.templates {
-        if let InEffect::Others(contender) = pair::in_effect(config) {
+        if let InEffect::Others(contender) = keys_command::in_effect(config) {
             return Err(others(disk, contender, notes));
         }
     }
@@ -117,12 +117,12 @@ fn hooked(
         return Err(Verdict::WouldBreak(problem.clone()));
     }
     let all = [&after.config].into_iter().chain(&after.templates);
-    if let Some(winner) = all.into_iter().find_map(pair::winner_over_us) {
+    if let Some(winner) = all.into_iter().find_map(keys_command::winner_over_us) {
         return Err(Verdict::Winner(Box::new(winner)));
     }
     let overrides = changes
         .iter()
-        .filter(|(path, change)| change.is_none() && setup::is_of_a_unit(path));
+        .filter(|(path, change)| change.is_none() && sshd_service::is_of_a_unit(path));
     let before = Before {
         answers: confirmed.answers,
         policy_aside: overrides.count() > 0,
@@ -147,19 +147,19 @@ fn hooked(
             );
         }
     }
-    let (laid, taken): (Vec<PathBuf>, Vec<PathBuf>) = change::files(disk, &changes)
+    let (laid, taken): (Vec<PathBuf>, Vec<PathBuf>) = apply::files(disk, &changes)
         .into_iter()
         .partition(|path| changes.get(path).is_some_and(Option::is_some));
     if !taken.is_empty() {
         let taken: Vec<String> = taken.iter().map(|path| path.display().to_string()).collect();
         notes.push(format!("Removed what AWS's package had written: {}.", taken.join(", ")));
     }
-    change::check(disk, &changes)?;
+    apply::check(disk, &changes)?;
     if options.dry_run {
         return Ok(Verdict::WouldEnable(laid));
     }
 
-    let undo = change::make(disk, &changes, &setup.config.files)?;
+    let undo = apply::make(disk, &changes, &setup.config.files)?;
     if let Err(verdict) = verified(disk, scratch, sshd.is_some(), &before) {
         undo.now(disk);
         let words = verdict.to_string();
@@ -173,8 +173,8 @@ fn hooked(
         undo.now(disk);
         return Err(verdict);
     }
-    change::tidy(disk, &changes);
-    match effect::bring(&after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
+    apply::tidy(disk, &changes);
+    match reload::bring(&after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
         Ok(more) => notes.extend(more),
         Err(down) => {
             undo.now(disk);
@@ -186,14 +186,14 @@ fn hooked(
     }
     Marker::Disabled.clear(disk);
     let done = Verdict::Enabled(laid);
-    Ok(effect::outcome(&after, scratch, options, &before.answers, done, notes))
+    Ok(reload::outcome(&after, scratch, options, &before.answers, done, notes))
 }
 
 /// The pair is ours: it is left. What an interrupted call did not get to is done: what this program wrote is remembered,
 /// and the running sshd reads it.
 fn already(
     setup: &Setup<'_>,
-    (sshd, answers): (Option<&Sshd<'_>>, &[setup::InEffect]),
+    (sshd, answers): (Option<&Sshd<'_>>, &[sshd_service::InEffect]),
     scratch: &Scratch,
     owner: Owner,
     options: &options::Change,
@@ -206,13 +206,13 @@ fn already(
         Marker::Hooked.list(disk, &laid)?;
         Marker::Disabled.clear(disk);
     }
-    let effect = effect::bring(setup, sshd, scratch, options, Cause::Nothing);
+    let effect = reload::bring(setup, sshd, scratch, options, Cause::Nothing);
     notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
     let done = match owner {
         Owner::Aws => Verdict::ByAws(place),
         Owner::Ours | Owner::Other => Verdict::Already(place),
     };
-    Ok(effect::outcome(setup, scratch, options, answers, done, notes))
+    Ok(reload::outcome(setup, scratch, options, answers, done, notes))
 }
 
 /// The files in which our bytes are as they were written.
@@ -220,7 +220,7 @@ fn laid(disk: &Disk, setup: &Setup<'_>) -> Vec<PathBuf> {
     let files = setup.config.files.iter();
     let in_config = files.filter(|(_, bytes)| {
         !matches!(
-            lines::without(bytes, &[Owner::Ours]),
+            our_lines::without(bytes, &[Owner::Ours]),
             Without::Same | Without::Edited(_)
         )
     });
@@ -250,19 +250,19 @@ fn renewed(disk: &Disk) -> Result<Changes, Verdict> {
 
 /// AWS's hook taken out and ours laid, where its bytes are as AWS's package wrote them.
 fn taken_over(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
-    let Found { mut changes, edited } = found::find(disk, Some(setup), &[Owner::Aws]);
+    let Found { mut changes, edited } = installed::find(disk, Some(setup), &[Owner::Aws]);
     if !edited.is_empty() {
         return Err(Verdict::AwsEdited(edited));
     }
     // A file of AWS's own in which something stays is one that somebody has added to.
-    let is_its_own = |path: &Path| path == Path::new(SSHD_DROP_IN) || setup::is_of_a_unit(path);
+    let is_its_own = |path: &Path| path == Path::new(SSHD_DROP_IN) || sshd_service::is_of_a_unit(path);
     let added = changes.iter().filter(|(path, rest)| rest.is_some() && is_its_own(path));
     let added: Vec<String> = added.map(|(path, _)| path.display().to_string()).collect();
     if !added.is_empty() {
         return Err(Verdict::AwsEdited(added));
     }
     let without = Setup::read(disk, &changes)?;
-    match pair::in_effect(&without.config) {
+    match keys_command::in_effect(&without.config) {
         InEffect::Others(contender) => Err(Verdict::AwsHides(Box::new(contender))),
         InEffect::Ours(Owner::Ours) => Ok(changes),
         InEffect::Ours(_) => Err(Verdict::ByAws(place_of_command(setup))),
@@ -282,7 +282,7 @@ fn taken_over(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Resu
 }
 
 fn place_of_command(setup: &Setup<'_>) -> String {
-    let command = pair::contexts(&setup.config).find_map(|who| setup.config.effective(who)?.command);
+    let command = keys_command::contexts(&setup.config).find_map(|who| setup.config.effective(who)?.command);
     command.map(|line| line.place.to_string()).unwrap_or_default()
 }
 
@@ -329,7 +329,7 @@ fn planned(files: &Changed<'_>, setup: &Setup<'_>, options: &options::Change) ->
 
 /// What was in effect before.
 struct Before {
-    answers: Vec<setup::InEffect>,
+    answers: Vec<sshd_service::InEffect>,
     /// Whether the override goes that kept the distribution's crypto policy from sshd.
     policy_aside: bool,
 }
@@ -368,7 +368,7 @@ fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Re
 /// Looks again at what is on the disk now.
 fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Result<(), Verdict> {
     let now = Setup::read(disk, &Changes::new())?;
-    if let Some(winner) = pair::winner_over_us(&now.config) {
+    if let Some(winner) = keys_command::winner_over_us(&now.config) {
         return Err(Verdict::Winner(Box::new(winner)));
     }
     if !is_ours_for_all(&now.config) {
@@ -384,7 +384,7 @@ fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Resul
 }
 
 fn is_ours_for_all(config: &SshdConfig) -> bool {
-    pair::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(pair::is_ours))
+    keys_command::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(keys_command::is_ours))
 }
 
 /// What would be written would not reach the sshd that runs.
@@ -422,7 +422,7 @@ fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
 /// # Errors
 /// Where somebody else can use the account, where nobody knows, and, by hand, where there is none.
 fn account_is_fit(disk: &Disk, scratch: &Scratch, options: &options::Change) -> Result<(), Verdict> {
-    let Some(account) = nss::account(disk, scratch, pair::USER).map_err(Verdict::AccountUnknown)? else {
+    let Some(account) = accounts::account(disk, scratch, keys_command::USER).map_err(Verdict::AccountUnknown)? else {
         return if options.package || !disk.is_own_root() {
             Ok(())
         } else {

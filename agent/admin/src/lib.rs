@@ -16,27 +16,25 @@
 
 mod change;
 mod disable;
-mod effect;
 mod enable;
-mod found;
-pub mod hook;
-mod listeners;
+#[cfg(test)]
+mod files;
+mod hook;
+mod host;
 mod options;
-mod problem;
-mod setup;
+mod service;
+mod sshd;
 mod status;
-mod text;
-mod verdict;
-mod world;
+mod systemd;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use change::outcome::Verdict;
+use host::root_directory::Disk;
+use host::temporary_directory::Scratch;
 pub use options::Options;
 use options::{Change, Verb};
-use verdict::Verdict;
-use world::disk::Disk;
-use world::scratch::Scratch;
 
 /// Does what the command line says, tells it on stdout, and says how it went.
 #[must_use]
@@ -45,7 +43,7 @@ pub fn administer(options: &Options) -> ExitCode {
     let (options, go): (_, Go) = match &options.verb {
         Verb::Enable(options) => (options, enable::enable),
         Verb::Disable(options) => (options, disable::disable),
-        Verb::Status(how) => return text::status(how),
+        Verb::Status(how) => return status::status(how),
     };
     let verdict = alone(options, &mut notes, go);
     let mut stdout = io::stdout().lock();

@@ -21,12 +21,12 @@ Exit status:
 #[command(name = "ec2-instance-connect", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
     #[command(subcommand)]
-    pub(super) verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     /// Enable EC2 Instance Connect in sshd, unless another AuthorizedKeysCommand is in use or an administrator disabled it
     Enable(Change),
     /// Remove what `enable` or AWS's package added to sshd's configuration, and nothing else
@@ -37,39 +37,39 @@ pub(super) enum Verb {
 
 /// How to enable or disable.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// Work on the system under this directory, as image builders do; no sshd is reloaded
     #[arg(long, value_name = "DIR", default_value = "/", value_parser = directory)]
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
 
     /// Print what would be done, and change nothing
     #[arg(long)]
-    pub(super) dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// Do not reload the running sshd
     #[arg(long)]
-    pub(super) no_reload: bool,
+    pub(crate) no_reload: bool,
 
     /// For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS's package,
     /// or hand them back; exit with 0 where nothing was changed for a reason
     #[arg(long)]
-    pub(super) package: bool,
+    pub(crate) package: bool,
 }
 
 /// How to show it.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// Look at the system under this directory
     #[arg(long, value_name = "DIR", default_value = "/", value_parser = directory)]
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
 
     /// Print JSON
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 
     /// With --root: also run the sshd under DIR, as root, to confirm what was read
     #[arg(long)]
-    pub(super) run_sshd: bool,
+    pub(crate) run_sshd: bool,
 }
 
 /// A directory that exists, by its whole path: a mistyped one would be made.

@@ -1,16 +1,8 @@
-//! What decides about the hook, from bytes alone: what sshd is configured to do, and what to change.
+//! The lines that have sshd run this program: whose those in effect are, what `enable` writes, and what `disable` removes.
 #![deny(clippy::disallowed_methods)]
 
-pub(crate) mod account;
-pub(crate) mod arguments;
-pub(crate) mod aws;
-pub(crate) mod connection;
-pub(crate) mod lines;
-pub mod pair;
-mod pattern;
-pub(crate) mod shadow;
-pub(crate) mod sshd_config;
-#[cfg(test)]
-mod tree;
-pub(crate) mod unit;
-mod words;
+pub(crate) mod aws_lines;
+pub(crate) mod command_user;
+pub(crate) mod installed;
+pub(crate) mod keys_command;
+pub(crate) mod our_lines;

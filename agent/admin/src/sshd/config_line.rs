@@ -1,0 +1,110 @@
+//! One line of sshd_config told apart into words, as sshd does it (`strdelim` and `argv_split` of OpenSSH's misc.c).
+
+/// What sshd takes for white space.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// A line's keyword, and what stands behind it.
+///
+/// `None` where there is no keyword: an empty line, a comment, or a quote in the keyword that is never closed (sshd
+/// passes over such a line without a word).
+pub(crate) fn keyword(line: &str) -> Option<(String, &str)> {
+    let line = line.trim_start_matches([' ', '\t', '\r']);
+    let line = line.trim_end_matches([' ', '\t', '\r', '\n', '\u{c}']);
+    let (mut word, mut rest) = delimited(line)?;
+    if word.is_empty() {
+        (word, rest) = delimited(rest)?;
+    }
+    (!word.is_empty() && !word.starts_with('#')).then_some((word, rest))
+}
+
+/// The first word, ended by white space, by a closing quote, or by one `=`; and the rest.
+fn delimited(text: &str) -> Option<(String, &str)> {
+    let is_end = |c: char| WHITE_SPACE.contains(&c) || c == '"' || c == '=';
+    let Some((word, rest)) = text.find(is_end).and_then(|end| text.split_at_checked(end)) else {
+        return Some((text.to_owned(), ""));
+    };
+    if let Some(quoted) = rest.strip_prefix('"') {
+        let (inside, rest) = quoted.split_once('"')?;
+        return Some((format!("{word}{inside}"), rest.trim_start_matches(WHITE_SPACE)));
+    }
+    let by_equals = rest.starts_with('=');
+    let mut rest = rest.get(1..).unwrap_or_default().trim_start_matches(WHITE_SPACE);
+    if let Some(behind) = rest.strip_prefix('=').filter(|_| !by_equals) {
+        rest = behind.trim_start_matches(WHITE_SPACE);
+    }
+    Some((word.to_owned(), rest))
+}
+
+/// The words behind a keyword up to a comment, quotes and escapes taken out; `None` where a quote is never closed.
+pub(crate) fn arguments(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = text.chars().peekable();
+    loop {
+        while rest.next_if(|&c| c == ' ' || c == '\t').is_some() {}
+        match rest.peek() {
+            None | Some('#') => return Some(words),
+            Some(_) => {}
+        }
+        let mut word = String::new();
+        let mut quote = None;
+        while let Some(c) = rest.next_if(|&c| quote.is_some() || (c != ' ' && c != '\t')) {
+            match (c, quote) {
+                ('\\', _) => match rest.next_if(|&c| matches!(c, '\'' | '"' | '\\') || (c == ' ' && quote.is_none())) {
+                    Some(escaped) => word.push(escaped),
+                    None => word.push('\\'),
+                },
+                ('"' | '\'', None) => quote = Some(c),
+                (_, Some(open)) if c == open => quote = None,
+                _ => word.push(c),
+            }
+        }
+        if quote.is_some() {
+            return None;
+        }
+        words.push(word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_ends_at_white_space_a_quote_or_one_equals_sign() {
+        for (line, word, rest) in [
+            ("Port 22", "Port", "22"),
+            ("  \tPort\t22  ", "Port", "22"),
+            ("Port=22", "Port", "22"),
+            ("Port = 22", "Port", "22"),
+            ("Port == 22", "Port", "= 22"),
+            ("\"Port\" 22", "Port", "22"),
+            ("Po\"rt\"22", "Port", "22"),
+            ("=Port 22", "Port", "22"),
+            ("Port", "Port", ""),
+        ] {
+            assert_eq!(keyword(line), Some((word.to_owned(), rest)), "{line:?}");
+        }
+        for line in ["", "   ", "# Port 22", "  #", "\"Port 22"] {
+            assert_eq!(keyword(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_lose_their_quotes_and_end_at_a_comment() {
+        for (text, words) in [
+            ("a b\tc", &["a", "b", "c"][..]),
+            ("\"a b\" 'c d'", &["a b", "c d"]),
+            ("a\\ b", &["a b"]),
+            ("\"a\\\"b\"", &["a\"b"]),
+            ("a # b", &["a"]),
+            ("a#b", &["a#b"]),
+            ("\"\" a", &["", "a"]),
+            ("a\\nb", &["a\\nb"]),
+            ("", &[]),
+        ] {
+            assert_eq!(arguments(text).unwrap(), words, "{text:?}");
+        }
+        assert_eq!(arguments("\"a"), None);
+        assert_eq!(arguments("a 'b"), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! How sshd reads its configuration and its command line, from bytes alone.
+#![deny(clippy::disallowed_methods)]
+
+pub(crate) mod command_line;
+pub(crate) mod config_line;
+pub(crate) mod connection;
+pub(crate) mod pattern;
+pub(crate) mod sshd_config;

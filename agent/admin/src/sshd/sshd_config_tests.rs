@@ -1,0 +1,169 @@
+//! The reader, line by line; `tests/hook` asks the real sshd the same.
+
+use super::*;
+use crate::files::Tree;
+
+const MAIN: &str = "/etc/ssh/sshd_config";
+
+fn read(files: &[(&str, &str)]) -> SshdConfig {
+    SshdConfig::read(&Tree::readable(files), Path::new(MAIN), &[])
+}
+
+/// Command and user for everyone, with their lines.
+fn everyone(config: &SshdConfig) -> (Option<String>, Option<String>) {
+    let pair = config.effective(Who::Everyone).unwrap();
+    let told = |setting: Option<&Setting>| setting.map(|s| format!("{} at {}", s.value, s.place));
+    (told(pair.command), told(pair.user))
+}
+
+#[test]
+fn the_first_value_wins_and_command_and_user_resolve_separately() {
+    let config = read(&[
+        (
+            MAIN,
+            "Include sshd_config.d/*.conf\nauthorizedkeyscommand /b\nAuthorizedKeysCommandUser=b\n",
+        ),
+        ("/etc/ssh/sshd_config.d/20-x.conf", "AuthorizedKeysCommand /late\n"),
+        (
+            "/etc/ssh/sshd_config.d/10-x.conf",
+            "# first\n\nAuthorizedKeysCommand /a %u # not a comment\n",
+        ),
+        ("/etc/ssh/sshd_config.d/05-x.conf.bak", "AuthorizedKeysCommand /never\n"),
+    ]);
+    assert_eq!(
+        everyone(&config),
+        (
+            Some("/a %u # not a comment at /etc/ssh/sshd_config.d/10-x.conf:3".to_owned()),
+            Some("b at /etc/ssh/sshd_config:3".to_owned())
+        )
+    );
+    assert!(config.problems.is_empty());
+}
+
+#[test]
+fn a_match_block_goes_before_what_holds_for_everyone_and_ends_with_its_file() {
+    let config = read(&[
+        (
+            MAIN,
+            "AuthorizedKeysCommand /all\nInclude x.conf\nAuthorizedKeysCommandUser all\nMatch User b\nAuthorizedKeysCommand /b\n",
+        ),
+        (
+            "/etc/ssh/x.conf",
+            "Match User a\nAuthorizedKeysCommand /a\nAuthorizedKeysCommandUser a\n",
+        ),
+    ]);
+    let values = |who| {
+        let pair = config.effective(who).unwrap();
+        (pair.command.unwrap().value.as_str(), pair.user.unwrap().value.as_str())
+    };
+    assert_eq!(values(Who::Everyone), ("/all", "all"));
+    assert_eq!(values(Who::Block(0)), ("/a", "a"));
+    assert_eq!(values(Who::Block(1)), ("/b", "all"));
+}
+
+#[test]
+fn match_all_holds_for_everyone_and_an_include_within_a_match_does_not() {
+    let config = read(&[
+        (
+            MAIN,
+            "AuthorizedKeysCommand /x\nMatch User a\nInclude in.conf\nMatch all\nAuthorizedKeysCommand /y\n",
+        ),
+        ("/etc/ssh/in.conf", "AuthorizedKeysCommandUser in\n"),
+    ]);
+    assert_eq!(everyone(&config).0.unwrap(), "/y at /etc/ssh/sshd_config:5");
+    assert_eq!(everyone(&config).1, None);
+    assert!(!config.includes_for_everyone(Path::new("/etc/ssh/in.conf")));
+}
+
+#[test]
+fn an_include_for_everyone_is_told_by_what_it_stands_for() {
+    for (line, expected) in [
+        ("Include /etc/ssh/sshd_config.d/*.conf", true),
+        ("include sshd_config.d/*", true),
+        ("Include=\"sshd_config.d/60*.conf\"", true),
+        ("Include other.conf sshd_config.d/*.conf", true),
+        ("Include sshd_config.d/[0-5]*.conf", false),
+        ("Include sshd_config.d/*/*.conf", false),
+        ("#Include sshd_config.d/*.conf", false),
+        ("Match all\nInclude sshd_config.d/*.conf", false),
+    ] {
+        let config = read(&[(MAIN, line)]);
+        let path = Path::new("/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf");
+        assert_eq!(config.includes_for_everyone(path), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_sshd_would_not_start_with_is_a_problem() {
+    for line in [
+        "Include",
+        "Match",
+        "Match all user a",
+        "AuthorizedKeysCommand",
+        "AuthorizedKeysCommand /x",
+        "Include loop.conf",
+        "Match User",
+    ] {
+        let config = read(&[
+            (MAIN, line),
+            ("/etc/ssh/loop.conf", "Include loop.conf loop.conf loop.conf\n"),
+        ]);
+        assert_eq!(config.problems.len(), 1, "{line}: {:?}", config.problems);
+    }
+}
+
+#[test]
+fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
+    let config = read(&[(MAIN, "Port 22\n# \0\n")]);
+    assert_eq!(config.unread, ["/etc/ssh/sshd_config has a NUL byte in it"]);
+    let tree = Tree::of(&[
+        (MAIN, Some("Include too-large.conf\n")),
+        ("/etc/ssh/too-large.conf", None),
+    ]);
+    let config = SshdConfig::read(&tree, Path::new(MAIN), &[]);
+    assert!(
+        config.unread[0].starts_with("/etc/ssh/too-large.conf cannot be read"),
+        "{:?}",
+        config.unread
+    );
+    assert_eq!(config.problems, [""; 0]);
+}
+
+#[test]
+fn pubkey_authentication_is_off_by_the_line_that_is_in_effect_for_everybody() {
+    for (text, line) in [
+        ("PubkeyAuthentication no\nPubkeyAuthentication yes\n", Some(1)),
+        ("PubkeyAuthentication yes\nPubkeyAuthentication no\n", None),
+        ("#PubkeyAuthentication no\n", None),
+        ("DSAAuthentication no\n", Some(1)),
+        ("Match User a\nPubkeyAuthentication no\n", None),
+        (
+            "PubkeyAuthentication yes\nMatch all\nPubkeyAuthentication No\n",
+            Some(3),
+        ),
+    ] {
+        let config = read(&[(MAIN, text)]);
+        assert_eq!(config.pubkey_off().map(|setting| setting.place.line), line, "{text}");
+    }
+}
+
+#[test]
+fn what_is_read_depends_on_the_files_and_on_the_folders_that_were_looked_in() {
+    let config = read(&[
+        (MAIN, "Include sshd_config.d/*.conf there.conf gone/x.conf /srv/*/y\n"),
+        ("/etc/ssh/sshd_config.d/10-x.conf", ""),
+        ("/etc/ssh/there.conf", ""),
+    ]);
+    let paths: Vec<&str> = config.read_from().filter_map(Path::to_str).collect();
+    assert_eq!(
+        paths,
+        [
+            MAIN,
+            "/etc/ssh/sshd_config.d/10-x.conf",
+            "/etc/ssh/there.conf",
+            "/etc/ssh/sshd_config.d",
+            "/etc/ssh/gone",
+            "/srv"
+        ]
+    );
+}
