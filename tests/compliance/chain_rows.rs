@@ -1,4 +1,4 @@
-//! The table of chains: each a public key infrastructure with one thing about it.
+//! The table of chains. Each row is a PKI with one unusual property.
 
 use emulator::certificate::{
     BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, NameAttribute, RawExtension, Version, purpose,
@@ -17,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) verdict: Verdict,
     pub(crate) make: fn() -> Pki,
-    /// What is asked of OpenSSL.
+    /// The options for `openssl verify`.
     pub(crate) options: &'static [&'static str],
 }
 
@@ -34,14 +34,14 @@ pub(crate) fn with(change: impl FnOnce(&mut Templates)) -> Pki {
     Pki::with(REGION, DOMAIN, NOW, change)
 }
 
-/// The default PKI, changed after it was made.
+/// The default PKI with changes to its certificates.
 pub(crate) fn made(change: impl FnOnce(&mut Pki)) -> Pki {
     let mut pki = with(|_| {});
     change(&mut pki);
     pki
 }
 
-/// The default PKI, its templates changed, with only the older root trusted.
+/// The default PKI with changed templates, in which only the older root is trusted.
 fn long(change: impl FnOnce(&mut Templates)) -> Pki {
     let mut pki = with(change);
     pki.anchors = vec![pki.older_root.clone()];
@@ -102,16 +102,14 @@ fn version_1(mut template: emulator::CertificateTemplate) -> emulator::Certifica
     template
 }
 
-const NAME: &str = "OpenSSL is not told the name that is expected; here nothing else is a signer";
-const WEAK: &str = "OpenSSL's default security level takes it; no public CA has signed so for a decade";
-const STRANGER: &str = "OpenSSL's command takes any key; the service signs with RSA, of 2048 bits at least";
-const UNVALIDATED: &str = "public CAs validate the names in subjectAltName, of certificates for serverAuth (Baseline Requirements 7.1.2.7); \
-     isolated partitions have CAs of their own, and there it is accepted";
-const LAST_SECOND: &str =
-    "notAfter is the last second of the validity (RFC 5280 4.1.2.5); OpenSSL ends with the one before";
-const ANY_PURPOSE: &str = "anyExtendedKeyUsage restricts nothing (RFC 5280 4.2.1.12), and the root is the owner's choice; OpenSSL wants serverAuth by name";
+const NAME: &str = "OpenSSL is not given the expected name; here the certificate must have that name";
+const WEAK: &str = "OpenSSL's default security level accepts it; no public CA has used it for a decade";
+const STRANGER: &str = "OpenSSL's command accepts any key; the service signs with RSA keys of at least 2048 bits";
+const UNVALIDATED: &str = "public CAs validate the names in the subjectAltName of certificates for serverAuth (Baseline Requirements 7.1.2.7); it is accepted in isolated partitions, which have their own CAs";
+const LAST_SECOND: &str = "the validity period includes notAfter (RFC 5280 4.1.2.5); OpenSSL excludes it";
+const ANY_PURPOSE: &str = "anyExtendedKeyUsage restricts nothing (RFC 5280 4.2.1.12), and the administrator chose the root; OpenSSL requires serverAuth itself";
 const ANCHOR: &str =
-    "an anchor is a name and a key (RFC 5280 6.2): what else stands in it restricts, but is not required";
+    "a trust anchor is a name and a key (RFC 5280 6.2); known extensions restrict it, unknown ones are ignored";
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = path_rows();
@@ -155,7 +153,7 @@ fn path_rows() -> Vec<Row> {
                     .retain(|certificate| certificate.der() != pki.older_root_cross.der());
             })
         }),
-        row("an expired issuing CA beside a valid one", Accepted, || {
+        row("an expired issuing CA next to a valid one", Accepted, || {
             made(|pki| {
                 let mut expired = pki.issuing_ca.template().clone();
                 expired.serial = vec![7];
@@ -164,7 +162,7 @@ fn path_rows() -> Vec<Row> {
             })
         }),
         row(
-            "a CA of the issuing CA's name with another key beside it",
+            "another CA with the issuing CA's name and another key",
             Accepted,
             || {
                 made(|pki| {
@@ -176,9 +174,9 @@ fn path_rows() -> Vec<Row> {
             },
         ),
         row(
-            "an issuer's name in another string type than its subject",
+            "a leaf whose issuer name has another string type than the issuer's subject",
             RefusedHere(
-                "names are compared byte for byte, as browsers do; OpenSSL folds case, blanks and string types",
+                "names are compared byte for byte, as in browsers; OpenSSL ignores case, spaces and string types",
             ),
             || {
                 made(|pki| {
@@ -246,7 +244,7 @@ fn leaf_rows() -> Vec<Row> {
         }),
         row(
             "a leaf that is a CA",
-            RefusedHere("a CA's key signs certificates; OpenSSL's sslserver purpose does not mind"),
+            RefusedHere("a CA's key signs certificates, not records; OpenSSL's sslserver purpose accepts it"),
             || {
                 with(|t| {
                     t.leaf.basic_constraints = Some(BasicConstraints {
@@ -260,8 +258,8 @@ fn leaf_rows() -> Vec<Row> {
             with(|t| t.leaf.key_usage = None)
         }),
         row(
-            "a leaf whose keyUsage has keyEncipherment alone",
-            RefusedHere("the leaf signs records; a TLS server may do without signing"),
+            "a leaf whose keyUsage contains only keyEncipherment",
+            RefusedHere("the leaf must be able to sign records; a TLS server need not sign"),
             || with(|t| t.leaf.key_usage = Some(KeyUsage(KeyUsages::KeyEncipherment.into()))),
         ),
         row("a leaf without extendedKeyUsage", RefusedHere(UNVALIDATED), || {
@@ -273,7 +271,7 @@ fn leaf_rows() -> Vec<Row> {
         row("a leaf for signing code", Refused, || {
             with(|t| t.leaf.extended_key_usage = Some(vec![purpose::ID_KP_CODE_SIGNING]))
         }),
-        row("a leaf for any purpose by name", Refused, || {
+        row("a leaf with anyExtendedKeyUsage", Refused, || {
             with(|t| t.leaf.extended_key_usage = Some(vec![purpose::ANY_EXTENDED_KEY_USAGE]))
         }),
         row("a leaf with an unknown critical extension", Refused, || {
@@ -284,7 +282,7 @@ fn leaf_rows() -> Vec<Row> {
         }),
         row(
             "a leaf of version 1",
-            RefusedHere("it cannot say what it is for; no public CA issues any"),
+            RefusedHere("it cannot restrict its own purpose; no public CA issues such certificates"),
             || {
                 made(|pki| {
                     let leaf = version_1(pki.leaf.template().clone()).issued_by(&pki.issuing_ca);
@@ -304,11 +302,11 @@ fn leaf_rows() -> Vec<Row> {
         }),
     ];
     let clients = || with(|t| t.leaf.extended_key_usage = Some(vec![purpose::ID_KP_CLIENT_AUTH]));
-    rows.push(row("a leaf for clients, asked to be a server's", Refused, clients));
+    rows.push(row("a leaf for clients, under -purpose sslserver", Refused, clients));
     rows.push(Row {
         options: &["-purpose", "sslclient"],
         ..row(
-            "a leaf for clients, asked to be a client's",
+            "a leaf for clients, under -purpose sslclient",
             RefusedHere(UNVALIDATED),
             clients,
         )
@@ -348,7 +346,7 @@ fn ca_rows() -> Vec<Row> {
         row("an issuing CA for signing code", Refused, || {
             with(|t| t.issuing_ca.extended_key_usage = Some(vec![purpose::ID_KP_CODE_SIGNING]))
         }),
-        row("a path length that is kept", Accepted, || {
+        row("a path length that is not exceeded", Accepted, || {
             long(|t| t.root_cross.basic_constraints = length(1))
         }),
         row("a path length that is not kept", Refused, || {
@@ -386,7 +384,9 @@ fn ca_rows() -> Vec<Row> {
             options: &["-purpose", "sslserver", "-x509_strict"],
             ..row(
                 "CAs without key identifiers and critical flags, under -x509_strict",
-                AcceptedHere("a signature proves who issued what without them; a refusal would lock owners out"),
+                AcceptedHere(
+                    "signatures prove who issued a certificate without them; a refusal would lock legitimate users out",
+                ),
                 sloppy,
             )
         },
@@ -399,9 +399,11 @@ fn root_rows() -> Vec<Row> {
         row("a root that expired", Refused, || {
             with(|t| t.root.not_after = NOW - DAY)
         }),
-        row("an expired root beside a valid one of its name", Accepted, || {
-            made(|pki| pki.anchors.insert(0, sibling(pki, |t| t.not_after = NOW - DAY)))
-        }),
+        row(
+            "an expired root next to a valid one with the same name",
+            Accepted,
+            || made(|pki| pki.anchors.insert(0, sibling(pki, |t| t.not_after = NOW - DAY))),
+        ),
         row("a root signed with SHA-1", Accepted, || {
             with(|t| t.root.signature_algorithm = Some(SignatureAlgorithm::RsaSha1))
         }),
@@ -414,10 +416,10 @@ fn root_rows() -> Vec<Row> {
         row("a root for servers", Accepted, || {
             with(|t| t.root.extended_key_usage = Some(vec![purpose::ID_KP_SERVER_AUTH]))
         }),
-        row("a root for e-mail alone", Refused, || {
+        row("a root for e-mail only", Refused, || {
             with(|t| t.root.extended_key_usage = Some(vec![purpose::ID_KP_EMAIL_PROTECTION]))
         }),
-        row("a root for any purpose by name", AcceptedHere(ANY_PURPOSE), || {
+        row("a root with anyExtendedKeyUsage", AcceptedHere(ANY_PURPOSE), || {
             with(|t| t.root.extended_key_usage = Some(vec![purpose::ANY_EXTENDED_KEY_USAGE]))
         }),
         row("a root with an elliptic-curve key", Accepted, || {
@@ -432,7 +434,7 @@ fn root_rows() -> Vec<Row> {
         row("a root whose keyUsage lacks keyCertSign", Refused, || {
             with(|t| t.root.key_usage = mute())
         }),
-        row("a root whose path length is not kept", Refused, || {
+        row("a root whose path length is exceeded", Refused, || {
             with(|t| t.root.basic_constraints = length(0))
         }),
         row("a root whose name constraints permit the signer", Accepted, || {
@@ -448,7 +450,7 @@ fn root_rows() -> Vec<Row> {
         ),
         row(
             "a root of version 1",
-            RefusedHere("only a certificate that says it is a CA's is an anchor; no OS ships another any more"),
+            RefusedHere("a trust anchor must be marked as a CA; no operating system ships any other root any more"),
             || made(|pki| pki.anchors = vec![version_1(pki.root.template().clone()).self_signed()]),
         ),
         row("the leaf in the store", Refused, || {
@@ -458,8 +460,8 @@ fn root_rows() -> Vec<Row> {
             made(|pki| pki.anchors = vec![pki.issuing_ca.clone()])
         }),
         row(
-            "a self-signed leaf in the store",
-            RefusedHere("a signer is vouched for by a root; OpenSSL takes what is in the store as trusted"),
+            "a self-signed leaf in the trust store",
+            RefusedHere("a root must have issued the signer's chain; OpenSSL trusts every certificate in the store"),
             || {
                 made(|pki| {
                     let lone = pki.leaf.template().clone().self_signed();

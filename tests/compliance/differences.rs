@@ -5,16 +5,16 @@ use crate::{chain_rows, staples};
 
 const DOCUMENT: &str = include_str!("../../docs/compliance.md");
 
-/// What both make of a row.
+/// The expected verdicts on a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verdict {
     /// Both accept it.
     Accepted,
     /// Both refuse it.
     Refused,
-    /// Only OpenSSL accepts it, and this is why it is refused here.
+    /// Only OpenSSL accepts it; the reason why this program refuses it.
     RefusedHere(&'static str),
-    /// Only OpenSSL refuses it, and this is why it is accepted here.
+    /// Only OpenSSL refuses it; the reason why this program accepts it.
     AcceptedHere(&'static str),
 }
 
@@ -27,7 +27,7 @@ impl Verdict {
         matches!(self, Self::Accepted | Self::RefusedHere(_))
     }
 
-    /// Its line in the document, where it is a difference.
+    /// The line in the document, if the verdicts differ.
     fn line(self, name: &str) -> Option<String> {
         let word = |accepts| if accepts { "accepts" } else { "refuses" };
         match self {
@@ -41,7 +41,7 @@ impl Verdict {
     }
 }
 
-/// Gathers what is otherwise than a table says, so that one run shows all of it.
+/// Collects the verdicts that differ from the tables, so that one run shows all of them.
 #[derive(Default)]
 pub(crate) struct Surprises(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! Rows of the table of chains: policies, names of directories, and CAs that certify themselves.
+//! Rows of the table of chains: policies, directory names and self-issued CAs.
 
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 use emulator::{Key, Pki};
@@ -6,9 +6,10 @@ use emulator::{Key, Pki};
 use crate::chain_rows::{Row, made, row, with};
 use crate::differences::Verdict::{Accepted, AcceptedHere, Refused, RefusedHere};
 
-const POLICIES: &str = "policies are not judged, as by OpenSSL unless asked: a signer's name says whose it is, in any policy (RFC 5280 6.1.1 c)";
-const CRITICAL_POLICIES: &str = "policies are not judged, so that critical ones cannot be honoured (RFC 5280 4.2); public CAs must not mark them so";
-const DIRECTORY: &str = "directory names are not compared: a constraint on them forbids everything (RFC 5280 4.2.1.10)";
+const POLICIES: &str = "policies are not evaluated, nor does OpenSSL evaluate them by default: a signer's name identifies it under any policy (RFC 5280 6.1.1 c)";
+const CRITICAL_POLICIES: &str = "policies are not evaluated, so critical ones must be refused (RFC 5280 4.2); public CAs must not mark them critical";
+const DIRECTORY: &str =
+    "directory names are not compared, so any constraint on them forbids everything (RFC 5280 4.2.1.10)";
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = policy_rows();
@@ -17,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// certificatePolicies with anyPolicy alone.
+/// certificatePolicies with only anyPolicy.
 fn policies(critical: bool) -> RawExtension {
     RawExtension {
         oid: ObjectIdentifier::new_unwrap("2.5.29.32"),
@@ -38,11 +39,11 @@ fn explicit_policy() -> RawExtension {
 fn policy_rows() -> Vec<Row> {
     let requiring = || with(|t| t.issuing_ca.extensions.push(explicit_policy()));
     vec![
-        row("an issuing CA with policies", Accepted, || {
+        row("an issuing CA with certificatePolicies", Accepted, || {
             with(|t| t.issuing_ca.extensions.push(policies(false)))
         }),
         row(
-            "an issuing CA with policies that are critical",
+            "an issuing CA with critical certificatePolicies",
             RefusedHere(CRITICAL_POLICIES),
             || with(|t| t.issuing_ca.extensions.push(policies(true))),
         ),
@@ -71,7 +72,7 @@ fn attribute(kind: u8, text: &str) -> Vec<u8> {
     der(0x30, &der(0x31, &der(0x30, &value)))
 }
 
-/// nameConstraints with this directoryName in its list of that tag: permitted (0xa0) or excluded (0xa1) subtrees.
+/// nameConstraints with this directoryName in the list with that tag: permitted (0xa0) or excluded (0xa1) subtrees.
 fn directory(list: u8, name: &[u8]) -> RawExtension {
     RawExtension {
         oid: ObjectIdentifier::new_unwrap("2.5.29.30"),
@@ -80,7 +81,7 @@ fn directory(list: u8, name: &[u8]) -> RawExtension {
     }
 }
 
-/// The leaf's subject, as it stands.
+/// The subject of the leaf.
 fn signer() -> Vec<u8> {
     attribute(0x03, "managed-ssh-signer.us-west-2.amazonaws.com")
 }
@@ -110,7 +111,7 @@ fn name_rows() -> Vec<Row> {
     ]
 }
 
-/// The issuing CA with a new key, certified by itself with the old one; the old certificate allows no CA below it.
+/// The issuing CA certifies its own new key with its old one. The old certificate has a path length of 0.
 fn rolled_over() -> Pki {
     made(|pki| {
         let mut new = pki.issuing_ca.template().clone();
@@ -126,10 +127,8 @@ fn rolled_over() -> Pki {
 
 fn self_issued_rows() -> Vec<Row> {
     vec![row(
-        "a self-issued CA below a CA that allows none",
-        RefusedHere(
-            "each CA counts, as in browsers; RFC 5280 4.2.1.9 leaves out those that issued themselves a new key",
-        ),
+        "a self-issued CA below a CA with a path length of 0",
+        RefusedHere("every CA counts, as in browsers; RFC 5280 4.2.1.9 does not count self-issued CAs"),
         rolled_over,
     )]
 }

@@ -1,7 +1,7 @@
-//! Staples of the leaf, judged by `openssl ocsp` and here, where the chain is in order and the other staple good.
+//! Staples for the leaf, judged by `openssl ocsp` and by this program. The chain and the other staple are good.
 //!
-//! `openssl ocsp` compares a staple's times with the machine's clock, so these are of now, and no edge is tried to the
-//! second.
+//! `openssl ocsp` compares a staple's times with the machine's clock, so these staples are made for the current time, and no
+//! limit is tried to the second.
 
 use emulator::certificate::{BasicConstraints, KeyUsage, KeyUsages, ObjectIdentifier, RawExtension, purpose};
 use emulator::staple::{CertIdHash, OcspResponseStatus, ResponderName, SingleTemplate, Status};
@@ -33,7 +33,7 @@ fn delegate_to(staple: &mut StapleTemplate, responder: &Certificate) {
     *staple = staple.clone().delegated_to(responder);
 }
 
-const DELEGATE: &str = "a responder's certificate is judged as strictly as the signer's";
+const DELEGATE: &str = "a responder's certificate is subject to the same rules as the signer's";
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = plain_rows();
@@ -53,8 +53,8 @@ fn plain_rows() -> Vec<Row> {
         row("a staple with a SHA-256 CertID", Accepted, |pki, s| {
             *s = s.clone().identified_by(CertIdHash::Sha256, &pki.leaf, &pki.issuing_ca);
         }),
-        // Of the same issuer's: whether it may speak of another issuer's too, releases of OpenSSL 3 judge differently.
-        row("a staple that speaks of others too", Accepted, |pki, s| {
+        // Of the same issuer: releases of OpenSSL 3 differ on responses for several issuers.
+        row("a staple for other certificates too", Accepted, |pki, s| {
             let mut other = SingleTemplate::good(CertIdHash::Sha1, &pki.leaf, &pki.issuing_ca, pki.now);
             other.serial = vec![1, 2, 3];
             s.singles.insert(0, other);
@@ -75,12 +75,14 @@ fn plain_rows() -> Vec<Row> {
         row("a staple that ends before it begins", Refused, |pki, s| {
             s.single().next_update = Some(pki.now - 2 * HOUR);
         }),
-        row("a staple of an hour ago that names no end", Accepted, |_, s| {
+        row("a staple from an hour ago without nextUpdate", Accepted, |_, s| {
             s.single().next_update = None;
         }),
         row(
-            "a staple of eleven days ago that names no end",
-            RefusedHere("ten days at most (Baseline Requirements 4.9.10); OpenSSL takes any age unless told otherwise"),
+            "a staple from eleven days ago without nextUpdate",
+            RefusedHere(
+                "accepted for ten days at most (Baseline Requirements 4.9.10); OpenSSL accepts any age by default",
+            ),
             |pki, s| {
                 s.single().this_update = pki.now - 11 * DAY;
                 s.single().next_update = None;
@@ -117,7 +119,7 @@ fn plain_rows() -> Vec<Row> {
         }),
         row(
             "a staple signed with SHA-1",
-            RefusedHere("SHA-1 signs nothing here; OpenSSL's default security level takes it"),
+            RefusedHere("SHA-1 signatures are never accepted; OpenSSL's default security level accepts them"),
             |_, s| s.signature_algorithm = Some(SignatureAlgorithm::RsaSha1),
         ),
         row(
@@ -125,39 +127,41 @@ fn plain_rows() -> Vec<Row> {
             Refused,
             |pki, s| s.responder = pki.root.clone(),
         ),
-        row("a staple in the name of nobody", Refused, |_, s| {
+        row("a staple with an unknown responder name", Refused, |_, s| {
             s.responder_name = Some(ResponderName::ByKey(vec![7; 20]));
         }),
         row(
-            "a staple with bytes behind it",
-            RefusedHere("one value and nothing behind it (DER); OpenSSL reads the first value of a file"),
+            "a staple with trailing bytes",
+            RefusedHere("nothing may follow the DER value; OpenSSL reads only the first value of a file"),
             |_, s| s.trailing = vec![0],
         ),
         row(
-            "a staple with bytes behind its basic response",
-            RefusedHere("as above, inside the OCTET STRING"),
+            "a staple with trailing bytes after its basic response",
+            RefusedHere("the same, inside the OCTET STRING"),
             |_, s| s.inner_trailing = vec![0],
         ),
         row(
             "a staple with an unknown critical extension",
-            RefusedHere("what is critical and not understood is refused (RFC 6960 4.4); OpenSSL does not look"),
+            RefusedHere("an unknown critical extension must be refused (RFC 6960 4.4); OpenSSL does not check it"),
             |_, s| s.extensions.push(RawExtension::unknown(true)),
         ),
         row(
-            "a staple with an unknown critical extension on its answer",
-            RefusedHere("as above"),
+            "a staple with an unknown critical extension in its single response",
+            RefusedHere("an unknown critical extension must be refused (RFC 6960 4.4); OpenSSL does not check it"),
             |_, s| s.single().extensions.push(RawExtension::unknown(true)),
         ),
         row("a staple with an unknown extension", Accepted, |_, s| {
             s.extensions.push(RawExtension::unknown(false));
         }),
-        row("an answer that says tryLater", Refused, |_, s| {
+        row("a response with the status tryLater", Refused, |_, s| {
             s.response_status = OcspResponseStatus::TryLater;
         }),
-        row("an answer of another type", Refused, |_, s| {
+        row("a response of another type", Refused, |_, s| {
             s.response_type = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.99");
         }),
-        row("an answer about nothing", Refused, |_, s| s.singles.clear()),
+        row("a response without a single response", Refused, |_, s| {
+            s.singles.clear()
+        }),
     ]
 }
 
@@ -179,14 +183,14 @@ fn responder_rows() -> Vec<Row> {
                 t.extended_key_usage = Some(vec![purpose::ID_KP_SERVER_AUTH])
             });
         }),
-        row("a responder for any purpose by name", Refused, |pki, s| {
+        row("a responder with anyExtendedKeyUsage", Refused, |pki, s| {
             delegate(pki, s, |t| {
                 t.extended_key_usage = Some(vec![purpose::ANY_EXTENDED_KEY_USAGE])
             });
         }),
         row(
             "a responder whose keyUsage lacks digitalSignature",
-            RefusedHere("a key that must not sign has not signed (RFC 5280 4.2.1.3); OpenSSL does not look"),
+            RefusedHere("such a key must not sign (RFC 5280 4.2.1.3); OpenSSL does not check it"),
             |pki, s| {
                 delegate(pki, s, |t| {
                     t.key_usage = Some(KeyUsage(KeyUsages::KeyEncipherment.into()))
@@ -202,10 +206,10 @@ fn responder_rows() -> Vec<Row> {
         row("a responder that the leaf issued", Refused, |pki, s| {
             delegate_to(s, &pki.responder(&pki.leaf));
         }),
-        row("a responder that vouches for itself", Refused, |pki, s| {
+        row("a self-signed responder", Refused, |pki, s| {
             delegate_to(s, &pki.responder_template().self_signed());
         }),
-        row("a responder that is not enclosed", Refused, |pki, s| {
+        row("a responder whose certificate is not enclosed", Refused, |pki, s| {
             delegate(pki, s, |_| {});
             s.enclosed.clear();
         }),
@@ -248,7 +252,7 @@ fn ask(openssl: &OpenSsl, pki: &Pki, staple: &StapleTemplate) -> Opinion {
         ("-cert", certificate.as_path()),
     ];
     let (success, said) = openssl.run(&words, &paths);
-    // Times are a warning, and a status is a line: neither shows in the exit status.
+    // OpenSSL prints a warning for bad times and a line for the status; neither affects the exit status.
     let accepts =
         success && said.contains("Response verify OK") && said.contains(": good") && !said.contains("WARNING");
     Opinion { accepts, said }
