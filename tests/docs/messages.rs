@@ -17,15 +17,13 @@ struct Literal {
     text: String,
 }
 
+/// All of the program but its options, whose help texts the manual page has.
 fn sources() -> Vec<PathBuf> {
-    let at = |path: &str| repository().join("agent").join(path);
-    let mut files = vec![
-        at("authorized-keys/src/authorize.rs"),
-        at("authorized-keys/src/report.rs"),
-    ];
-    for directory in ["authorized-keys/src/host", "verify/src"] {
-        add_files(&at(directory), &mut files);
+    let mut files = Vec::new();
+    for directory in ["authorized-keys/src", "verify/src"] {
+        add_files(&repository().join("agent").join(directory), &mut files);
     }
+    files.retain(|file| !file.ends_with("authorized-keys/src/options.rs"));
     files.sort();
     files
 }

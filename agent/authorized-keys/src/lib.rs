@@ -1,28 +1,37 @@
-//! sshd's door to EC2 Instance Connect.
+//! sshd's AuthorizedKeysCommand for EC2 Instance Connect.
 //!
-//! An IAM principal pushes an SSH public key to an instance for 60 seconds. When somebody logs in, sshd runs
-//! `eic_run_authorized_keys` for the key that is offered, and this is what happens:
+//! An IAM principal pushes an SSH public key to an instance, where it is valid for 60 seconds. When a user logs in, sshd
+//! runs `eic_run_authorized_keys` for each key that the client offers, and the program does this:
 //!
 //! ```text
 //!  sshd ── %u %f ──► options ─► login::UserName, login::Wanted       a name that cannot have a key: done
 //!                                     │
 //!  /sys ────────────► machine ────────┤                               not an EC2 instance: done
 //!                                     ▼
-//!  IMDS ── token, keys ─────────► blob::sift ─► record::Record        nobody pushed, or nothing that could hold: done
+//!  IMDS ── token, keys ─────────► blob::sift ─► record::Record        nobody pushed a key, or no record fits: done
 //!       ── region, domain ──────► identity::ExpectedSigner
 //!       ── signer-cert ─────────► signer_chain::SignerChain ──┐
 //!       ── staples ─────────────► ocsp::Served ───────────────┤
-//!  OS's roots ──────────────────► trust_anchor::TrustAnchors ─┤
+//!  trust store ─────────────────► trust_anchor::TrustAnchors ─┤
 //!                                                             ▼
-//!                                         signer::TrustedSigner       a path to a local root,
-//!                                                             │       each certificate with its revocation::NotRevoked
+//!                                         signer::TrustedSigner       a path to a CA of the trust store,
+//!                                                             │       and for each certificate a revocation::NotRevoked
 //!                                                             ▼
 //!                                         record::VerifiedKey ─► stdout, and the audit log
 //! ```
 //!
-//! [`authorize`] walks through it. [`eic_verify`] decides, from bytes and a clock reading alone; [`host`] touches the
-//! world and decides nothing. Only a [`eic_verify::record::VerifiedKey`] can be printed, only a
-//! [`eic_verify::signer::TrustedSigner`] can make one, and neither can be made any other way.
+//! | file | what it does |
+//! |---|---|
+//! | `authorize` | carries out these steps, in this order |
+//! | `decision` | holds what they found out |
+//! | `report` | words it: log lines, messages, exit status |
+//! | `chain` | runs another AuthorizedKeysCommand at the same time, for `--chain` |
+//! | `options` | parses the command line |
+//! | [`host`] | touches the world (files, sockets, processes, the clock) and decides nothing |
+//! | [`eic_verify`] | decides, from bytes and a clock reading alone |
+//!
+//! Only a [`eic_verify::record::VerifiedKey`] can be printed, only a [`eic_verify::signer::TrustedSigner`] can make one, and
+//! neither can be made in any other way.
 #![cfg_attr(
     not(test),
     deny(
@@ -36,10 +45,12 @@
 )]
 
 mod authorize;
+mod chain;
+mod decision;
 pub mod host;
 mod options;
 mod report;
 
 pub use authorize::authorize;
-pub use host::process::close_to_other_processes;
+pub use host::process::make_non_dumpable;
 pub use options::Options;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::host::endpoint::Endpoint;
+use crate::host::imds::Endpoint;
 
 const EXIT_STATUS: &str = "\
 Exit status:

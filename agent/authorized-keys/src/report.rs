@@ -1,57 +1,91 @@
-//! What the log says of a call: two lines that auditors parse, and one for each refusal that admins act on. And what
-//! only stderr says, for whoever runs this by hand: why there was nothing to do.
+//! What a run puts out: the keys, two lines for the log that auditors parse, one line for each refusal, and, on standard
+//! error only, why there is nothing to do. All the wording is here.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::authorize::{Decision, Nothing};
-use crate::host::audit_log::Weight;
+use crate::decision::{Decision, Failure, NoRecord};
+use crate::host::audit_log::{About, LogLine};
+use crate::host::deadline::Expiry;
 use eic_verify::login::UserName;
 use eic_verify::record::VerifiedKey;
 use eic_verify::text::{printable, quoted};
 
-/// Refusals that are told one by one; whoever pushes more gains no more lines.
-const REFUSALS_TOLD: usize = 8;
+/// The most refusals that are logged one by one: a user who pushes more does not get more lines.
+const REFUSALS_LOGGED: usize = 8;
 
-/// A line for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// What it says.
-    pub(crate) text: String,
-    /// What it is about.
-    pub(crate) weight: Weight,
+/// What a run puts out.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// The keys to print.
+    pub(crate) keys: Vec<VerifiedKey>,
+    /// For the log, and for standard error.
+    pub(crate) log: Vec<LogLine>,
+    /// For standard error only.
+    pub(crate) explanation: Option<String>,
+    /// Whether the exit status is 1.
+    pub(crate) failed: bool,
 }
 
-impl Line {
-    /// A line that says of no key that it is printed.
-    pub(crate) fn other(text: String) -> Self {
-        let weight = Weight::Other;
-        Self { text, weight }
+impl Report {
+    /// The report on a decision about the user's keys; `fingerprint` is that of the offered key.
+    pub(crate) fn new(user: &UserName, fingerprint: Option<&OsStr>, decision: Decision) -> Self {
+        Self {
+            log: log_lines(user, &decision),
+            explanation: decision.no_record.map(|reason| no_record(user, fingerprint, reason)),
+            failed: decision.failure.as_ref().is_some_and(Failure::is_error),
+            keys: decision.keys,
+        }
+    }
+
+    /// There is nothing to do.
+    pub(crate) fn nothing_to_do(explanation: String) -> Self {
+        Self {
+            explanation: Some(explanation),
+            ..Self::default()
+        }
+    }
+
+    /// The run failed before there was a decision.
+    pub(crate) fn failure(failure: &Failure) -> Self {
+        Self {
+            log: vec![LogLine::new(format!("Provided no ssh key: {failure}"))],
+            failed: true,
+            ..Self::default()
+        }
     }
 }
 
-/// The lines, in the order they are logged. Whatever came from IMDS in them is printable ASCII.
-pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<Line> {
+/// The line that the watchdog writes before it ends the process.
+pub(crate) fn watchdog_line(expiry: &Expiry) -> String {
+    match expiry {
+        Expiry::TimedOut(timed_out) => timed_out.to_string(),
+        Expiry::AnswerOverdue(error) => format!("Provided no ssh key: {error}"),
+    }
+}
+
+/// The lines, in the order in which they are logged. Everything in them that comes from IMDS is printable ASCII.
+fn log_lines(user: &UserName, decision: &Decision) -> Vec<LogLine> {
     let querying = decision
         .queried
         .iter()
         .map(|fingerprint| format!("Querying EC2 Instance Connect keys for matching fingerprint: {fingerprint}"));
-    let providing = decision.keys.iter().map(|key| Line {
+    let providing = decision.keys.iter().map(|key| LogLine {
         text: providing(key),
-        weight: Weight::Key,
+        about: About::PrintedKey,
     });
     let user = user.as_str();
-    let refused = decision.refused.iter().take(REFUSALS_TOLD).map(|refusal| {
+    let refused = decision.refused.iter().take(REFUSALS_LOGGED).map(|refusal| {
         let key = match &refusal.fingerprint {
             Some(fingerprint) => format!("ssh key with fingerprint: {fingerprint}"),
             None => "an ssh key".to_owned(),
         };
         format!("Refused {key} for user {user}: {}", refusal.reason)
     });
-    let untold = decision.refused.len().saturating_sub(REFUSALS_TOLD);
-    let more = (untold > 0).then(|| format!("Refused ssh keys for user {user}: and {untold} more"));
-    let passed_over = (decision.passed_over > 0).then(|| {
-        let count = decision.passed_over;
+    let not_logged = decision.refused.len().saturating_sub(REFUSALS_LOGGED);
+    let more = (not_logged > 0).then(|| format!("Refused ssh keys for user {user}: and {not_logged} more"));
+    let skipped = (decision.skipped > 0).then(|| {
+        let count = decision.skipped;
         format!("Passed over {count} records for user {user}: more than are judged for one login")
     });
     let failure = decision
@@ -59,38 +93,38 @@ pub(crate) fn lines(user: &UserName, decision: &Decision) -> Vec<Line> {
         .iter()
         .map(|failure| format!("Provided no ssh key for user {user}: {failure}"));
     querying
-        .map(Line::other)
+        .map(LogLine::new)
         .chain(providing)
-        .chain(refused.chain(more).chain(passed_over).chain(failure).map(Line::other))
-        .map(|line| Line {
+        .chain(refused.chain(more).chain(skipped).chain(failure).map(LogLine::new))
+        .map(|line| LogLine {
             text: one_line(line.text),
             ..line
         })
         .collect()
 }
 
-/// Why there was nothing to decide.
-pub(crate) fn nothing(user: &UserName, fingerprint: Option<&OsStr>, why: Nothing) -> String {
+/// Why there is no record to judge.
+fn no_record(user: &UserName, fingerprint: Option<&OsStr>, reason: NoRecord) -> String {
     let user = user.as_str();
-    match why {
-        Nothing::Pushed => format!(
+    match reason {
+        NoRecord::NothingPushed => format!(
             "no key was pushed for user {user} within the last 60 seconds, the time that a pushed key can be used"
         ),
-        Nothing::OfThatFingerprint => {
+        NoRecord::OtherFingerprint => {
             let fingerprint = printable(fingerprint.unwrap_or_default().as_encoded_bytes());
             format!("none of the keys pushed for user {user} has the fingerprint {fingerprint}")
         }
     }
 }
 
-/// Why there is no key for a name that the service does not take.
-pub(crate) fn no_such_name(user: &OsStr) -> String {
+/// The service does not accept the user name.
+pub(crate) fn invalid_user_name(user: &OsStr) -> String {
     let user = quoted(user.as_encoded_bytes());
     format!("no key can be pushed for user \"{user}\": EC2 Instance Connect does not accept that name")
 }
 
-/// Why this is taken for no EC2 instance.
-pub(crate) fn no_instance(sysfs: &Path) -> String {
+/// The files below `sysfs` are not those of an EC2 instance.
+pub(crate) fn not_ec2(sysfs: &Path) -> String {
     if sysfs.is_dir() {
         return "this is not an EC2 instance: nothing to do".to_owned();
     }
@@ -98,12 +132,12 @@ pub(crate) fn no_instance(sysfs: &Path) -> String {
     format!("cannot tell whether this is an EC2 instance: {sysfs} is not a directory")
 }
 
-/// What is untrusted is escaped where it is taken in. Should that ever be forgotten, it shows, and does no harm.
+/// Untrusted text is escaped where it is received. If that is ever forgotten, this shows it and makes it harmless.
 fn one_line(line: String) -> String {
     line.replace(|character: char| character != ' ' && !character.is_ascii_graphic(), "?")
 }
 
-/// The line that joins a login to CloudTrail; its wording is what AWS's own program logs, byte for byte.
+/// The line that links a login to CloudTrail. Its wording is exactly that of AWS's own program.
 fn providing(key: &VerifiedKey) -> String {
     let mut line = format!(
         "Providing ssh key from EC2 Instance Connect with fingerprint: {}",
@@ -123,17 +157,16 @@ fn providing(key: &VerifiedKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authorize::Failure;
-    use crate::host::ImdsError;
+    use crate::host::imds::ImdsError;
 
     #[test]
     fn nothing_but_printable_ascii_leaves_for_the_log() {
         let user = UserName::parse("alice".as_ref()).unwrap();
         let decision = Decision {
-            failure: Some(Failure::Imds(ImdsError::InstanceId("a\n\u{1b}\u{9b}é".into()))),
+            failure: Some(Failure::Imds(ImdsError::InvalidInstanceId("a\n\u{1b}\u{9b}é".into()))),
             ..Decision::default()
         };
         let expected = "Provided no ssh key for user alice: IMDS returned an invalid instance ID: \"a????\"";
-        assert_eq!(lines(&user, &decision), [Line::other(expected.to_owned())]);
+        assert_eq!(log_lines(&user, &decision), [LogLine::new(expected.to_owned())]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::subprocess;
 use super::timestamp::{self, Moment};
-use eic_authorized_keys::host::read::regular_file;
+use eic_authorized_keys::host::regular_file;
 
 /// What is read of a file in /proc: a table of 27,000 sockets, 150 bytes each.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -139,7 +139,7 @@ fn look(pid: u32, sockets: &mut Sockets) -> Option<(u32, Listening)> {
     let its = Listening {
         pid,
         program,
-        command_line: regular_file(&proc.join("cmdline"), LONGEST).ok()?,
+        command_line: regular_file::read(&proc.join("cmdline"), LONGEST).ok()?,
         started: timestamp::since_boot(ticks * (1_000_000_000 / TICKS_A_SECOND)),
     };
     Some((parent, its))
@@ -200,7 +200,7 @@ fn id(path: &Path) -> Option<(u64, u64)> {
 }
 
 fn text(path: &Path) -> Option<String> {
-    let bytes = regular_file(path, LONGEST).ok()?;
+    let bytes = regular_file::read(path, LONGEST).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

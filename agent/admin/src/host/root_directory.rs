@@ -9,8 +9,8 @@ use rustix::fs::{OFlags, StatVfsMountFlags, XattrFlags, fgetxattr, flistxattr, f
 
 use super::timestamp::Moment;
 use crate::sshd::sshd_config::Files;
-use eic_authorized_keys::host::links;
-use eic_authorized_keys::host::read::regular_file;
+use eic_authorized_keys::host::regular_file;
+use eic_authorized_keys::host::symlinks;
 
 /// The longest configuration file that is read. Real ones have a few KiB.
 const LONGEST: u64 = 1024 * 1024;
@@ -46,7 +46,7 @@ impl Disk {
     /// A path with its links followed within the root; `None` where they go round in circles. What is not there
     /// resolves to itself.
     pub(crate) fn resolve(&self, path: &Path) -> Option<PathBuf> {
-        links::followed(&self.root, path).map(|(resolved, _)| resolved)
+        symlinks::resolve_in_root(&self.root, path).map(|resolved| resolved.path)
     }
 
     /// The root, as the running system has it.
@@ -156,7 +156,7 @@ impl Files for Disk {
         if its.is_dir() || (its.file_type().is_char_device() && its.rdev() == DEV_NULL) {
             return Ok(Vec::new());
         }
-        regular_file(&path, LONGEST)
+        regular_file::read(&path, LONGEST)
     }
 
     fn names(&self, folder: &Path) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eic_authorized_keys::host::read::regular_file;
+use eic_authorized_keys::host::regular_file;
 
 /// How long sshd or systemctl may take; a reload waits for sshd to be up again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +55,8 @@ pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Pat
         }
         thread::sleep(PAUSE);
     };
-    let text = |path: &Path| regular_file(path, OUTPUT_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text =
+        |path: &Path| regular_file::read(path, OUTPUT_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Ok(Ended {
         status,
         stdout: text(&stdout)?,

@@ -1,4 +1,5 @@
-//! The audit trail: lines to `/dev/log` under authpriv.info, which cost little time and never change the outcome.
+//! The audit log: lines to `/dev/log` with facility authpriv and severity info. Writing them takes little time and never
+//! changes the result.
 
 use std::io::{self, BufWriter, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -8,75 +9,91 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
-/// Where the syslog daemon, or the journal, listens.
-pub const DEV_LOG: &str = "/dev/log";
+/// The socket of the syslog daemon, or of the journal.
+pub(crate) const DEV_LOG: &str = "/dev/log";
 
-/// What the lines are filed under; the pid follows it.
+/// The tag of the lines; the pid follows it.
 const TAG: &str = "ec2-instance-connect";
 
-/// How long a call waits, over all its lines, for a daemon whose queue is full. A burst of logins fills the queue (it
-/// has ten places by default, unix(7)), and a daemon that is alive empties it within milliseconds.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a run waits, over all its lines, for a daemon whose queue is full. A burst of logins fills the queue (it has
+/// ten places by default, unix(7)), and a working daemon empties it within milliseconds.
+const WAIT: Duration = Duration::from_millis(100);
 
-/// How long it waits on top of that for the lines that say which key was printed. Any local user can fill the queue, and
-/// must not be able to keep those out: while the daemon still reads, a second gives a waiting writer many chances. Nor
-/// can it be much longer, as every login then waits so long where the daemon hangs.
-const PATIENCE_FOR_KEYS: Duration = Duration::from_secs(1);
+/// How long it waits in addition for the lines about printed keys. Any local user can fill the queue, and must not be
+/// able to keep those lines out: while the daemon still reads, a second gives a waiting writer many chances. It cannot be
+/// much longer, because every login takes that much longer if the daemon hangs.
+const WAIT_FOR_KEYS: Duration = Duration::from_secs(1);
 
-/// What a line is about, and so how long it may be waited for.
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogLine {
+    /// Its text, printable ASCII.
+    pub(crate) text: String,
+    /// What it is about.
+    pub(crate) about: About,
+}
+
+impl LogLine {
+    /// A line that is not about a printed key.
+    pub(crate) fn new(text: String) -> Self {
+        let about = About::Other;
+        Self { text, about }
+    }
+}
+
+/// What a log line is about, which determines how long the program waits to write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub(crate) enum About {
     /// A key that is printed.
-    Key,
+    PrintedKey,
     /// Anything else.
     Other,
 }
 
-/// A connection to the syslog daemon, where there is one.
-pub struct AuditLog {
+/// A connection to the syslog daemon, if there is one.
+pub(crate) struct AuditLog {
     logger: Option<Logger<LoggerBackend, AuthprivInfo>>,
-    patience: Duration,
-    patience_for_keys: Duration,
+    wait: Duration,
+    wait_for_keys: Duration,
 }
 
 impl AuditLog {
-    /// Connects to the socket at `path`, a datagram or a stream one. Where that fails, lines are dropped.
-    #[must_use]
-    pub fn open(path: &Path) -> Self {
+    /// Connects to the socket at `path`, a datagram or a stream socket. If that fails, lines are dropped.
+    pub(crate) fn open(path: &Path) -> Self {
         let started = Instant::now();
         let backend = connect(path);
         Self {
             logger: backend.ok().map(|backend| Logger::new(backend, AuthprivInfo)),
-            patience: PATIENCE.saturating_sub(started.elapsed()),
-            patience_for_keys: PATIENCE_FOR_KEYS,
+            wait: WAIT.saturating_sub(started.elapsed()),
+            wait_for_keys: WAIT_FOR_KEYS,
         }
     }
 
-    /// Sends one line, which must be printable; dropped where the daemon does not take it in time.
-    pub fn line(&mut self, line: &str, weight: Weight) {
+    /// Writes one line, which is dropped if the daemon does not accept it in time.
+    pub(crate) fn write(&mut self, line: &LogLine) {
         let Some(logger) = &mut self.logger else { return };
-        let patience = match weight {
-            Weight::Key => &mut self.patience_for_keys,
-            Weight::Other => &mut self.patience,
+        let wait = match line.about {
+            About::PrintedKey => &mut self.wait_for_keys,
+            About::Other => &mut self.wait,
         };
         let started = Instant::now();
-        let sent = wait_at_most(&logger.backend, *patience).is_ok() && logger.info(line).is_ok();
+        let sent = wait_at_most(&logger.backend, *wait).is_ok() && logger.info(line.text.as_str()).is_ok();
         if !sent {
-            // What a stream did not take is sent again when it is closed.
+            // A stream sends what it could not write once more when it is closed.
             let _ = wait_at_most(&logger.backend, Duration::ZERO);
         }
-        *patience = patience.saturating_sub(started.elapsed());
+        *wait = wait.saturating_sub(started.elapsed());
     }
 }
 
-/// Has the kernel wait for a place in the queue. Writers that wait get one in turn, where one that only looked now and
-/// then would find it taken.
-fn wait_at_most(backend: &LoggerBackend, patience: Duration) -> io::Result<()> {
-    // A time-out of nothing is none at all (socket(7), SO_SNDTIMEO).
-    let patience = patience.max(Duration::from_millis(1));
+/// Makes the kernel wait for a place in the queue. Waiting writers get one in turn; a program that only tried from time to
+/// time would find it taken.
+fn wait_at_most(backend: &LoggerBackend, wait: Duration) -> io::Result<()> {
+    // A timeout of zero means none at all (SO_SNDTIMEO in socket(7)).
+    let wait = wait.max(Duration::from_millis(1));
     match backend {
-        LoggerBackend::Unix(socket) => socket.set_write_timeout(Some(patience)),
-        LoggerBackend::UnixStream(stream) => stream.get_ref().set_write_timeout(Some(patience)),
+        LoggerBackend::Unix(socket) => socket.set_write_timeout(Some(wait)),
+        LoggerBackend::UnixStream(stream) => stream.get_ref().set_write_timeout(Some(wait)),
         _ => Ok(()),
     }
 }
@@ -85,8 +102,8 @@ fn connect(path: &Path) -> io::Result<LoggerBackend> {
     let address = SockAddr::unix(path)?;
     let socket = |kind: Type| {
         let socket = Socket::new(Domain::UNIX, kind, None)?;
-        // A stream's backlog can be full.
-        socket.set_write_timeout(Some(PATIENCE))?;
+        // The backlog of a stream socket can be full.
+        socket.set_write_timeout(Some(WAIT))?;
         socket.connect(&address).map(|()| socket)
     };
     match socket(Type::DGRAM) {
@@ -103,8 +120,8 @@ fn connect(path: &Path) -> io::Result<LoggerBackend> {
 /// "Protocol wrong type for socket", errno 91 on every Linux that this program is built for.
 const EPROTOTYPE: i32 = 91;
 
-/// `<86>ec2-instance-connect[pid]: line`, without a timestamp: the daemon has its own clock, and a timestamp would
-/// have to be in local time, which `TZ` and files decide.
+/// `<86>ec2-instance-connect[pid]: line`, without a timestamp: the daemon has its own clock, and a timestamp would have to
+/// be in local time, which depends on `TZ` and on files.
 struct AuthprivInfo;
 
 impl LogFormat<&str> for AuthprivInfo {

@@ -1,10 +1,10 @@
-//! The clock, read where the world is touched and handed to what decides.
+//! The system clock, which `eic-verify` gets as a parameter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds since the epoch. A clock before 1970 reads as 0, when no certificate is valid yet.
+/// Seconds since the epoch. A clock before 1970 reads as 0, at which no certificate is valid yet.
 #[must_use]
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

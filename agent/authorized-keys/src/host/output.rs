@@ -1,25 +1,25 @@
-//! What sshd reads: the verified keys, in one write when all is decided.
+//! Standard output, from which sshd reads the keys, and standard error, which it discards.
 
 use std::io::{self, ErrorKind, Write};
 
 use eic_verify::record::VerifiedKey;
 
-/// Prints keys, one a line, and behind them the lines of a chained command. A reader that has closed its end is no
-/// error: sshd may have seen enough.
+/// Prints the keys, one per line, and then the lines of the chained command, all in one write. It is not an error if the
+/// reader has closed its end: sshd may have read enough.
 ///
 /// # Errors
-/// Whatever else writing says.
-pub fn print(keys: &[VerifiedKey], chained: &[u8]) -> io::Result<()> {
+/// Any other error of writing.
+pub(crate) fn print_keys(keys: &[VerifiedKey], chained_keys: &[u8]) -> io::Result<()> {
     let mut lines = Vec::new();
     for key in keys {
         lines.extend_from_slice(key.key().authorized_keys_line().as_bytes());
         lines.push(b'\n');
     }
-    lines.extend_from_slice(chained);
+    lines.extend_from_slice(chained_keys);
     if lines.is_empty() {
         return Ok(());
     }
-    // Locked and written raw: std's line buffer would make a write of each line.
+    // Without std's line buffer, which would write each line on its own.
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&lines).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -27,7 +27,7 @@ pub fn print(keys: &[VerifiedKey], chained: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Says a line to whoever runs this by hand; sshd throws it away. Nobody listening is no error.
-pub fn explain(line: &str) {
+/// Prints a line to standard error, for people who run the program by hand. It is not an error if nobody reads it.
+pub(crate) fn print_message(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

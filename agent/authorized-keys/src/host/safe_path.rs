@@ -1,4 +1,4 @@
-//! sshd's own rule on programs that it runs (`safe_path` in OpenSSH's misc.c), and on the folders of links to them.
+//! sshd's own rule for programs that it runs (`safe_path` in OpenSSH's misc.c), extended to the symbolic links to them.
 
 use std::fmt;
 use std::fs;
@@ -6,15 +6,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::links;
+use super::symlinks::{self, Resolved};
 use eic_verify::text::printable;
 
-/// What is wrong with a program's path.
+/// Why a file is not safe to run, or to trust.
 #[derive(Debug)]
 pub enum UnsafePath {
-    /// It, or a directory above it, cannot be examined: most often, it does not exist.
-    Unreadable {
-        /// What cannot be examined.
+    /// The metadata of the file, or of a directory above it, cannot be read: most often, it does not exist.
+    Stat {
+        /// The path that cannot be examined.
         path: PathBuf,
         /// The system's reason.
         error: io::Error,
@@ -23,18 +23,18 @@ pub enum UnsafePath {
     NotAFile(PathBuf),
     /// It has no execute permission.
     NotExecutable(PathBuf),
-    /// It, or a directory above it, does not belong to root.
+    /// The file, or a directory above it, is not owned by root.
     Owner {
-        /// What does not.
+        /// The path that is not.
         path: PathBuf,
         /// Its owner.
         uid: u32,
     },
-    /// It, or a directory above it, can be written by its group or by others.
+    /// The file, or a directory above it, is writable by its group or by others.
     Mode {
-        /// What can be.
+        /// The path that is.
         path: PathBuf,
-        /// Its permissions, the file type left out.
+        /// Its permissions, without the file type.
         mode: u32,
     },
 }
@@ -43,7 +43,7 @@ impl fmt::Display for UnsafePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
         match self {
-            Self::Unreadable { path, error } => write!(f, "{} cannot be looked at: {error}", name(path)),
+            Self::Stat { path, error } => write!(f, "{} cannot be looked at: {error}", name(path)),
             Self::NotAFile(path) => write!(f, "{} is not a regular file", name(path)),
             Self::NotExecutable(path) => write!(f, "{} is not executable", name(path)),
             Self::Owner { path, uid } => write!(f, "{} belongs to user {uid}, not to root", name(path)),
@@ -54,68 +54,71 @@ impl fmt::Display for UnsafePath {
     }
 }
 
-/// Checks a program, as seen from `root`, as sshd will, and what sshd does not: the folders that links to it lie in.
-/// Whoever can write one of those can put another program in its place.
+/// Checks a program, as seen from `root`, as sshd does; and, unlike sshd, also the directories of the symbolic links to it:
+/// a user who can write to one of them can substitute another program.
+///
+/// # Errors
+/// [`UnsafePath`]: sshd does not run the program, or would run one that a user can replace.
 pub fn check(root: &Path, program: &Path) -> Result<(), UnsafePath> {
-    let file = File::look(root, program)?;
+    let file = RegularFile::find(root, program)?;
     if file.mode & 0o111 == 0 {
         return Err(UnsafePath::NotExecutable(program.to_owned()));
     }
-    file.is_root_s(root)
+    file.check_only_root_can_write(root)
 }
 
 /// Checks that only root can have written a file, which need not be executable.
-pub fn check_written_by_root(file: &Path) -> Result<(), UnsafePath> {
+///
+/// # Errors
+/// [`UnsafePath`].
+pub fn check_only_root_can_write(file: &Path) -> Result<(), UnsafePath> {
     let root = Path::new("/");
-    File::look(root, file)?.is_root_s(root)
+    RegularFile::find(root, file)?.check_only_root_can_write(root)
 }
 
-/// A regular file that was looked at.
-struct File {
-    /// Where it is, links followed.
-    resolved: PathBuf,
-    /// The folders of the links.
-    links: Vec<PathBuf>,
+/// A regular file that exists.
+struct RegularFile {
+    resolved: Resolved,
     mode: u32,
 }
 
-impl File {
-    fn look(root: &Path, path: &Path) -> Result<Self, UnsafePath> {
-        let (resolved, links) = links::followed(root, path).ok_or_else(|| UnsafePath::Unreadable {
+impl RegularFile {
+    fn find(root: &Path, path: &Path) -> Result<Self, UnsafePath> {
+        let resolved = symlinks::resolve_in_root(root, path).ok_or_else(|| UnsafePath::Stat {
             path: path.to_owned(),
             error: io::Error::other("its links go round in circles"),
         })?;
-        let metadata = looked(root, &resolved)?;
+        let metadata = stat(root, &resolved.path)?;
         if !metadata.is_file() {
             return Err(UnsafePath::NotAFile(path.to_owned()));
         }
         Ok(Self {
             resolved,
-            links,
             mode: metadata.mode(),
         })
     }
 
-    /// Whether it and every folder above it and above the links to it are root's, and writable by nobody else.
-    fn is_root_s(&self, root: &Path) -> Result<(), UnsafePath> {
-        let above_links = self.links.iter().flat_map(|folder| folder.ancestors());
-        for path in self.resolved.ancestors().chain(above_links) {
-            let its = looked(root, path)?;
-            is_root_s(path, its.uid(), its.mode())?;
+    /// Checks the file, every directory above it, and every directory of and above the links to it.
+    fn check_only_root_can_write(&self, root: &Path) -> Result<(), UnsafePath> {
+        let link_directories = self.resolved.link_directories.iter();
+        let above_links = link_directories.flat_map(|directory| directory.ancestors());
+        for path in self.resolved.path.ancestors().chain(above_links) {
+            let metadata = stat(root, path)?;
+            check_owner_and_mode(path, metadata.uid(), metadata.mode())?;
         }
         Ok(())
     }
 }
 
-fn looked(root: &Path, path: &Path) -> Result<fs::Metadata, UnsafePath> {
-    fs::metadata(links::on_host(root, path)).map_err(|error| UnsafePath::Unreadable {
+fn stat(root: &Path, path: &Path) -> Result<fs::Metadata, UnsafePath> {
+    fs::metadata(symlinks::below_root(root, path)).map_err(|error| UnsafePath::Stat {
         path: path.to_owned(),
         error,
     })
 }
 
-/// Whether nobody but root can write what has this owner and mode.
-fn is_root_s(path: &Path, uid: u32, mode: u32) -> Result<(), UnsafePath> {
+/// Checks that root owns the path and nobody else can write to it.
+fn check_owner_and_mode(path: &Path, uid: u32, mode: u32) -> Result<(), UnsafePath> {
     let path = path.to_owned();
     if uid != 0 {
         return Err(UnsafePath::Owner { path, uid });
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn what_anybody_but_root_can_write_is_refused() {
         let path = Path::new("/x");
-        let refused = |uid, mode| is_root_s(path, uid, mode).unwrap_err().to_string();
+        let refused = |uid, mode| check_owner_and_mode(path, uid, mode).unwrap_err().to_string();
         assert_eq!(refused(1000, 0o100_755), "/x belongs to user 1000, not to root");
         assert_eq!(
             refused(0, 0o100_775),
@@ -164,6 +167,6 @@ mod tests {
             refused(0, 0o041_777),
             "/x can be written by others than root (mode 1777)"
         );
-        assert!(is_root_s(path, 0, 0o100_755).is_ok());
+        assert!(check_owner_and_mode(path, 0, 0o100_755).is_ok());
     }
 }

@@ -1,17 +1,17 @@
-//! The roots that this machine's owner trusts: read from the OS's store, wherever that OS keeps it.
+//! The operating system's trust store: the CA certificates that the machine's administrator trusts.
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::read::regular_file;
+use super::regular_file;
 use eic_verify::limits::{TRUST_STORE_BYTES, TRUST_STORE_FILES};
 use eic_verify::text::printable;
 use eic_verify::trust_anchor::Store;
 
-/// Where operating systems keep their roots; the first that exists is used.
-pub const PLACES: [&str; 5] = [
+/// Where operating systems keep their CA certificates. The first path that exists is read.
+pub const DEFAULT_PATHS: [&str; 5] = [
     // Debian, Ubuntu; also Alpine, Arch.
     "/etc/ssl/certs/ca-certificates.crt",
     // Amazon Linux, RHEL, Fedora.
@@ -19,27 +19,27 @@ pub const PLACES: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     // SUSE.
     "/etc/ssl/ca-bundle.pem",
-    // A folder of single certificates, where there is no bundle.
+    // A directory of single certificates, if there is no bundle.
     "/etc/ssl/certs",
 ];
 
-/// Reads the store at `place`, or the first of [`PLACES`] that exists: a bundle, or every file of a folder.
+/// Reads the store at `path`, or at the first of [`DEFAULT_PATHS`] that exists: a bundle, or every file of a directory.
 ///
 /// # Errors
-/// [`TrustStoreError`] names the path and the reason.
-pub fn read(place: Option<&Path>) -> Result<Store, TrustStoreError> {
-    let path = match place {
+/// [`TrustStoreError`], with the path and the reason.
+pub fn read(path: Option<&Path>) -> Result<Store, TrustStoreError> {
+    let path = match path {
         Some(path) => path.to_owned(),
-        None => PLACES
+        None => DEFAULT_PATHS
             .iter()
             .map(PathBuf::from)
             .find(|path| path.exists())
-            .ok_or(TrustStoreError::None)?,
+            .ok_or(TrustStoreError::NotFound)?,
     };
     let files = if path.is_dir() {
-        read_folder(&path)
+        read_directory(&path)
     } else {
-        regular_file(&path, TRUST_STORE_BYTES).map(|bundle| vec![bundle])
+        regular_file::read(&path, TRUST_STORE_BYTES).map(|bundle| vec![bundle])
     };
     match files {
         Ok(files) => Ok(Store {
@@ -50,12 +50,12 @@ pub fn read(place: Option<&Path>) -> Result<Store, TrustStoreError> {
     }
 }
 
-/// Every regular file of a folder; one that cannot be read is passed over, as another may hold the root.
-fn read_folder(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
+/// Every regular file of a directory. A file that cannot be read is skipped: the CA may be in another one.
+fn read_directory(directory: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut left = TRUST_STORE_BYTES;
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)?.flatten().take(TRUST_STORE_FILES) {
-        let Ok(bytes) = regular_file(&entry.path(), left) else {
+    for entry in fs::read_dir(directory)?.flatten().take(TRUST_STORE_FILES) {
+        let Ok(bytes) = regular_file::read(&entry.path(), left) else {
             continue;
         };
         left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -68,16 +68,16 @@ fn name(path: &Path) -> String {
     printable(path.as_os_str().as_encoded_bytes())
 }
 
-/// Why there are no roots.
+/// Why there are no CA certificates.
 #[derive(Debug)]
 pub enum TrustStoreError {
-    /// None of [`PLACES`] exists.
-    None,
-    /// The store is there, but cannot be read.
+    /// None of [`DEFAULT_PATHS`] exists.
+    NotFound,
+    /// The store exists but cannot be read.
     Unreadable {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What reading it said.
+        /// The system's reason.
         error: io::Error,
     },
 }
@@ -85,7 +85,7 @@ pub enum TrustStoreError {
 impl fmt::Display for TrustStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => write!(f, "no trust store at any of {}", PLACES.join(", ")),
+            Self::NotFound => write!(f, "no trust store at any of {}", DEFAULT_PATHS.join(", ")),
             Self::Unreadable { path, error } => {
                 write!(f, "trust store {} cannot be read: {error}", name(path))
             }

@@ -1,9 +1,8 @@
-//! The other key command of `--chain`: run beside our own work, its keys held back until it has succeeded.
+//! The other AuthorizedKeysCommand, given with `--chain`: starts it, and uses its keys only if it exits 0.
 
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -16,36 +15,36 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, close};
+use nix::unistd::Pid;
 
 use super::safe_path::{self, UnsafePath};
 use eic_verify::text::printable;
 
-/// The most that is taken of its output: a hundred keys of 4,096 characters, and more. What is longer is cut after the last
+/// The most of its output that is used: more than a hundred keys of 4,096 characters. A longer output is cut after the last
 /// whole line.
 const OUTPUT_BYTES: usize = 512 * 1024;
 
-/// What sshd gives a key command (`subprocess` in OpenSSH's misc.c).
+/// The environment that sshd gives an AuthorizedKeysCommand (`subprocess` in OpenSSH's misc.c).
 const ENVIRONMENT: [&str; 5] = ["PATH", "USER", "LOGNAME", "HOME", "LANG"];
 
-/// How long an ended process group may take to be gone.
-const ENDING: Duration = Duration::from_millis(50);
+/// How long a killed process group may take to end.
+const KILL_TIME: Duration = Duration::from_millis(50);
 
-/// The process group to end with the program; 0 while there is none.
+/// The process group of the command, which must not outlive this program; 0 while there is none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Group(Arc<AtomicI32>);
+pub(crate) struct ProcessGroup(Arc<AtomicI32>);
 
-impl Group {
-    /// Ends every process of the group.
-    pub(crate) fn end(&self) {
+impl ProcessGroup {
+    /// Kills every process of the group.
+    pub(crate) fn kill(&self) {
         let id = self.0.load(Ordering::Relaxed);
         if id > 1 {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
     }
 
-    /// Waits for its first process to end. As long as that is not fetched its number is nobody else's; afterwards it may
-    /// be, and must not be ended.
+    /// Waits until its first process has ended, and forgets the group. Until that process is reaped, its number cannot be
+    /// used again; afterwards it may be that of another process, which must not be killed.
     fn forget_once_ended(&self) {
         let id = Pid::from_raw(self.0.load(Ordering::Relaxed));
         let ended = waitid(Id::Pid(id), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
@@ -55,24 +54,24 @@ impl Group {
     }
 }
 
-/// The command, running.
+/// The running command.
 #[derive(Debug)]
-pub(crate) struct Chained {
+pub(crate) struct ChainedCommand {
     program: PathBuf,
-    group: Group,
+    group: ProcessGroup,
     ended: Receiver<io::Result<(ExitStatus, Vec<u8>)>>,
 }
 
-impl Chained {
-    /// Starts the command in a process group of its own, `group`, which is for the watchdog to end.
+impl ChainedCommand {
+    /// Starts the command in a process group of its own, which it stores in `group` so that the watchdog can kill it.
     ///
     /// # Errors
-    /// [`ChainError`] where sshd itself would not have started it.
-    pub(crate) fn start(command: &[OsString], group: &Group) -> Result<Self, ChainError> {
-        let (program, arguments) = command.split_first().ok_or(ChainError::Relative(PathBuf::new()))?;
+    /// [`ChainError`]; also if sshd itself would not start it.
+    pub(crate) fn start(command: &[OsString], group: &ProcessGroup) -> Result<Self, ChainError> {
+        let (program, arguments) = command.split_first().ok_or(ChainError::RelativePath(PathBuf::new()))?;
         let program = PathBuf::from(program);
         if !program.is_absolute() {
-            return Err(ChainError::Relative(program));
+            return Err(ChainError::RelativePath(program));
         }
         safe_path::check(Path::new("/"), &program).map_err(ChainError::Unsafe)?;
         let start = |error| ChainError::Start {
@@ -99,7 +98,7 @@ impl Chained {
             let _ = done.send(result);
         });
         if let Err(error) = waiting {
-            group.end();
+            group.kill();
             return Err(start(error));
         }
         Ok(Self {
@@ -109,17 +108,17 @@ impl Chained {
         })
     }
 
-    /// Its keys, once it has exited 0. At `end`, its process group is ended.
+    /// Waits for its keys until it exits 0. At `end`, its process group is killed.
     ///
     /// # Errors
-    /// [`ChainError`]: then it has no keys.
+    /// [`ChainError`], if it fails: then none of its output is used.
     pub(crate) fn keys(self, end: Instant) -> Result<Vec<u8>, ChainError> {
         let program = self.program;
         let ended = match self.ended.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Err(RecvTimeoutError::Timeout) => {
-                self.group.end();
-                // It may have exited 0 and left something running that holds its output open.
-                self.ended.recv_timeout(ENDING)
+                self.group.kill();
+                // It may have exited 0 and left a process that keeps its output open.
+                self.ended.recv_timeout(KILL_TIME)
             }
             other => other,
         };
@@ -130,25 +129,12 @@ impl Chained {
             }
             Ok(Ok((status, _))) => Err(ChainError::Status { program, status }),
             Ok(Err(error)) => Err(ChainError::Output { program, error }),
-            Err(_) => Err(ChainError::RunsOn(program)),
+            Err(_) => Err(ChainError::StillRunning(program)),
         }
     }
 }
 
-/// Closes whatever whoever started us has left open, so that the command does not get it either. Only before anything
-/// else is opened.
-pub(crate) fn close_inherited() {
-    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let open: Vec<i32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
-        // The folder's own is closed already.
-        let _ = close(descriptor);
-    }
-}
-
-/// Reads to the end, so that the writer never has to wait, and keeps whole lines within the limit.
+/// Reads to the end, so that the writer is never blocked, and keeps the whole lines within the limit.
 fn read_within_limit(mut from: impl Read) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let limit = u64::try_from(OUTPUT_BYTES).unwrap_or(u64::MAX);
@@ -163,38 +149,39 @@ fn read_within_limit(mut from: impl Read) -> io::Result<Vec<u8>> {
     Ok(kept)
 }
 
-/// Why the chained command has no keys.
+/// Why no keys of the chained command are used.
 #[derive(Debug)]
 pub(crate) enum ChainError {
-    /// It is not named by its whole path.
-    Relative(PathBuf),
+    /// Its path is not absolute.
+    RelativePath(PathBuf),
     /// sshd would refuse to run it.
     Unsafe(UnsafePath),
     /// It could not be started.
     Start {
-        /// What was to be started.
+        /// The program.
         program: PathBuf,
-        /// What starting it said.
+        /// The system's reason.
         error: io::Error,
     },
-    /// It failed, or a signal ended it.
+    /// It exited with another status than 0, or a signal killed it.
     Status {
-        /// What was started.
+        /// The program.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status, or the signal.
         status: ExitStatus,
     },
     /// Its output could not be read.
     Output {
-        /// What was started.
+        /// The program.
         program: PathBuf,
-        /// What reading said.
+        /// The system's reason.
         error: io::Error,
     },
     /// It was still running at the deadline, and was killed.
     Killed(PathBuf),
-    /// So it was, and something that it started, which left its process group, runs on.
-    RunsOn(PathBuf),
+    /// It was still running at the deadline, and it, or a process that it started and that left its process group, could
+    /// not be killed.
+    StillRunning(PathBuf),
 }
 
 impl fmt::Display for ChainError {
@@ -202,7 +189,7 @@ impl fmt::Display for ChainError {
         let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
         f.write_str("Took no keys from the chained command: ")?;
         match self {
-            Self::Relative(program) => write!(f, "\"{}\" is not an absolute path", name(program)),
+            Self::RelativePath(program) => write!(f, "\"{}\" is not an absolute path", name(program)),
             Self::Unsafe(error) => error.fmt(f),
             Self::Start { program, error } => write!(f, "{} could not be started: {error}", name(program)),
             Self::Status { program, status } => match (status.code(), status.signal()) {
@@ -212,7 +199,7 @@ impl fmt::Display for ChainError {
             },
             Self::Output { program, error } => write!(f, "the output of {} could not be read: {error}", name(program)),
             Self::Killed(program) => write!(f, "{} did not finish in time and was killed", name(program)),
-            Self::RunsOn(program) => write!(
+            Self::StillRunning(program) => write!(
                 f,
                 "{} did not finish in time; it, or a process that it started, holds its output open and is still running",
                 name(program)

@@ -1,16 +1,16 @@
-//! Where IMDS is: one of its two link-local addresses, or one given by hand.
+//! The address of IMDS: one of its two link-local addresses, or the one given with `--imds-endpoint`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-use super::ImdsError;
+use super::error::ImdsError;
 use eic_verify::text::printable;
 
-/// The port of a URL that names none (RFC 9110, 4.2.1).
+/// The port of a URL that has none (RFC 9110, section 4.2.1).
 const HTTP_PORT: &str = ":80";
 
-/// Where IMDS is: the start of every URL.
+/// The address of IMDS, with which every URL starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(String);
 
@@ -23,22 +23,22 @@ impl Endpoint {
         vec![Self(format!("http://{ipv4}")), Self(format!("http://[{ipv6}]"))]
     }
 
-    /// An address given by hand: `http://` and a host, perhaps a port, nothing after it but a slash.
+    /// Parses the address given on the command line: `http://`, a host, optionally a port, and at most a slash after it.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// A message that says which form is expected.
     pub fn parse(given: &str) -> Result<Self, String> {
-        let wrong = || "give it as http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338".to_owned();
-        let url = Url::parse(given).map_err(|_| wrong())?;
+        let invalid = || "give it as http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338".to_owned();
+        let url = Url::parse(given).map_err(|_| invalid())?;
         if url.scheme() == "https" {
             return Err("IMDS does not speak HTTPS: give it as http://HOST or http://HOST:PORT".to_owned());
         }
         let base = url.as_str().trim_end_matches('/');
-        let meant = given.trim_end_matches('/');
-        // Url leaves out the default port.
-        let same = base == meant.strip_suffix(HTTP_PORT).unwrap_or(meant);
-        if url.scheme() != "http" || !same || url.path() != "/" || base.contains(['@', '?', '#']) {
-            return Err(wrong());
+        let trimmed = given.trim_end_matches('/');
+        // Url omits the default port.
+        let is_unchanged = base == trimmed.strip_suffix(HTTP_PORT).unwrap_or(trimmed);
+        if url.scheme() != "http" || !is_unchanged || url.path() != "/" || base.contains(['@', '?', '#']) {
+            return Err(invalid());
         }
         Ok(Self(base.to_owned()))
     }
@@ -49,12 +49,12 @@ impl Endpoint {
         &self.0
     }
 
-    /// The URL for `path`, exactly as it will be sent.
+    /// The URL for `path`; an error if the HTTP client would send a different one.
     pub(super) fn url(&self, path: &str) -> Result<Url, ImdsError> {
         let text = format!("{}{path}", self.0);
         match Url::parse(&text) {
             Ok(url) if url.as_str() == text => Ok(url),
-            _ => Err(ImdsError::Url(printable(text.as_bytes()))),
+            _ => Err(ImdsError::UrlChanged(printable(text.as_bytes()))),
         }
     }
 }
@@ -71,7 +71,7 @@ mod tests {
             Ok("http://127.0.0.1:1338/latest/a@b$/".to_owned())
         );
         for path in ["/a/../b", "/a/./b", "/a b", "/a\nb", "/é", "/a\\b", "/a/%2e%2e/b"] {
-            assert!(matches!(endpoint.url(path), Err(ImdsError::Url(_))), "{path:?}");
+            assert!(matches!(endpoint.url(path), Err(ImdsError::UrlChanged(_))), "{path:?}");
         }
     }
 

@@ -1,18 +1,27 @@
-//! Symbolic links, followed as they would be by a system whose root is some folder of ours.
+//! Resolves symbolic links as a system does whose root is a given directory (openat2(2), `RESOLVE_IN_ROOT`).
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Links that are followed before giving up, as the kernel does (path_resolution(7)).
-const LINKS: usize = 40;
+/// The most links that are followed, as in the kernel (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
-/// A path with its links followed within `root`, as seen from there, and each folder in which a link lies that was
-/// followed; `None` where they go round in circles. What is not there resolves to itself.
-pub fn followed(root: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
-    let mut folders = Vec::new();
-    let mut left = parts(path);
+/// A path without symbolic links, as seen from its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The path.
+    pub path: PathBuf,
+    /// The directory of each link that was followed.
+    pub link_directories: Vec<PathBuf>,
+}
+
+/// Follows every symbolic link in `path` within `root`; `None` if there are too many, as in a loop. A file that does not
+/// exist resolves to itself.
+#[must_use]
+pub fn resolve_in_root(root: &Path, path: &Path) -> Option<Resolved> {
+    let mut link_directories = Vec::new();
+    let mut left = components_reversed(path);
     let mut resolved = PathBuf::from("/");
-    let mut links = 0;
     while let Some(part) = left.pop() {
         match part.components().next() {
             Some(Component::RootDir) => resolved = PathBuf::from("/"),
@@ -21,14 +30,13 @@ pub fn followed(root: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
             }
             Some(Component::Normal(name)) => {
                 let next = resolved.join(name);
-                match fs::read_link(on_host(root, &next)) {
+                match fs::read_link(below_root(root, &next)) {
                     Ok(target) => {
-                        links += 1;
-                        folders.push(resolved.clone());
-                        if links > LINKS {
+                        link_directories.push(resolved.clone());
+                        if link_directories.len() > MAX_LINKS {
                             return None;
                         }
-                        left.extend(parts(&target));
+                        left.extend(components_reversed(&target));
                     }
                     Err(_) => resolved = next,
                 }
@@ -36,16 +44,20 @@ pub fn followed(root: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
             _ => {}
         }
     }
-    Some((resolved, folders))
+    Some(Resolved {
+        path: resolved,
+        link_directories,
+    })
 }
 
-/// A path seen from `root`, as the running system has it; no link is followed.
-pub fn on_host(root: &Path, path: &Path) -> PathBuf {
+/// The path below `root`, without following any link: `/etc` is `ROOT/etc`.
+#[must_use]
+pub fn below_root(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// A path's parts, the last one first.
-fn parts(path: &Path) -> Vec<PathBuf> {
+/// The components of a path, the last one first.
+fn components_reversed(path: &Path) -> Vec<PathBuf> {
     let parts = path.components().rev();
     parts.map(|part| PathBuf::from(part.as_os_str())).collect()
 }
@@ -61,7 +73,7 @@ mod tests {
         for (target, link) in [("/etc", "etc/a"), ("../../../../b", "c"), ("loop", "loop")] {
             std::os::unix::fs::symlink(target, root.join(link)).unwrap();
         }
-        let resolved = |path: &str| followed(&root, Path::new(path)).map(|(resolved, _)| resolved);
+        let resolved = |path: &str| resolve_in_root(&root, Path::new(path)).map(|resolved| resolved.path);
         assert_eq!(resolved("/etc/a/ssh/x"), Some(PathBuf::from("/etc/ssh/x")));
         assert_eq!(resolved("/c"), Some(PathBuf::from("/b")));
         assert_eq!(resolved("/loop/x"), None);

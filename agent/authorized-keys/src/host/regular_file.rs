@@ -1,15 +1,15 @@
-//! Reading a file whole, within a bound, and without ever waiting on one that is not a file.
+//! Reads a regular file of limited size, and never blocks on anything else.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The bytes of a regular file, at most `limit` of them.
+/// The contents of a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// `InvalidInput` for anything but a regular file (a FIFO would block for ever), `FileTooLarge` beyond the limit,
-/// and whatever opening and reading say.
-pub fn regular_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+/// `InvalidInput` for anything but a regular file (a FIFO would block forever), `FileTooLarge` beyond the limit, and the
+/// errors of opening and reading.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
