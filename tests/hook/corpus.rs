@@ -128,11 +128,37 @@ const CORPUS: &[(Read, &str)] = &[
         "Match User \"git\" Address \"10.0.0.0/8\" # why\nAuthorizedKeysCommand /bin/1\n",
     ),
     (Taken, "match user x\n\nMATCH USER y\nAuthorizedKeysCommand /bin/1\n"),
+    (
+        Taken,
+        "Match User CORP\\git,[a]*\nAuthorizedKeysCommand /bin/1\nMatch User corp\\?*\nAuthorizedKeysCommandUser b\n",
+    ),
+    (
+        Taken,
+        "Match Address fd00::1,10.1.2.3\nAuthorizedKeysCommand /bin/1\nMatch Address ::/0,!fd00::/16\nAuthorizedKeysCommandUser b\n",
+    ),
+    (
+        Taken,
+        "Match Address 10.1.515\nAuthorizedKeysCommand /bin/1\nAuthorizedKeysCommandUser b\n",
+    ),
+    (
+        Taken,
+        "Match LocalPort ssh\nAuthorizedKeysCommand /bin/1\nAuthorizedKeysCommandUser b\n@../services\nssh 22/tcp\n",
+    ),
+    (
+        Either,
+        "Match Address 10.0.0.0/129\nAuthorizedKeysCommand /bin/1\nAuthorizedKeysCommandUser b\n",
+    ),
     (Refused, "Match\n"),
     (Refused, "Match User\n"),
     (Refused, "Match all User x\n"),
     (Either, "Match Nonsense x\n"),
     (Refused, "Match LocalPort x\n"),
+    (Refused, "Match Address 10.0.0.1/8\n"),
+    (Refused, "Match Address 10.0.0.0/33\n"),
+    (Refused, "Match Address 10.0.0.0/8,\n"),
+    (Refused, "Match LocalAddress 127.0.0.1,!\n"),
+    (Refused, "AuthorizedKeysCommand /bin/a\nAuthorizedKeysCommandUser a b\n"),
+    (Refused, "PubkeyAuthentication yes no\n"),
     (
         Taken,
         "Include in.conf\n@in.conf\nAuthorizedKeysCommand /bin/a\nAuthorizedKeysCommandUser a\n",
@@ -156,6 +182,26 @@ const CORPUS: &[(Read, &str)] = &[
     (Taken, "Include no/such/*.conf no-such.conf\n"),
     (
         Taken,
+        "Include x.d/[5*.conf\nAuthorizedKeysCommandUser t\n@x.d/[50.conf\nAuthorizedKeysCommand /bin/50\n",
+    ),
+    (
+        Taken,
+        "Include x.d/{5,6}.conf\nAuthorizedKeysCommandUser t\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\n",
+    ),
+    (
+        Taken,
+        "Include x.d/[^5].conf\nAuthorizedKeysCommandUser t\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\n@x.d/6.conf\nAuthorizedKeysCommand /bin/6\n",
+    ),
+    (
+        Taken,
+        "Include x.d/\\*.conf\nAuthorizedKeysCommandUser t\n@x.d/*.conf\nAuthorizedKeysCommand /bin/star\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\n",
+    ),
+    (
+        Taken,
+        "Include x.d/*\nAuthorizedKeysCommandUser t\n@x.d/y/5.conf\nAuthorizedKeysCommand /bin/5\n@x.d/z\nAuthorizedKeysCommand /bin/z\n",
+    ),
+    (
+        Taken,
         "Include /etc/ssh/in.conf\nAuthorizedKeysCommandUser after\n@in.conf\nMatch User git\nAuthorizedKeysCommand /bin/git\nAuthorizedKeysCommandUser git\n",
     ),
     (
@@ -175,12 +221,13 @@ const CORPUS: &[(Read, &str)] = &[
         "Match all\nInclude in.conf\n@in.conf\nAuthorizedKeysCommand /bin/a\nAuthorizedKeysCommandUser a\n",
     ),
     (Refused, "Include\n"),
+    (Refused, "Include \"\"\n"),
     (Refused, "Include in.conf\n@in.conf\nInclude in.conf\n"),
     (Refused, "Include in.conf\n@in.conf\nMatch User\n"),
 ];
 
 fn lay(entry: &str) -> String {
-    let mut script = "cd /etc/ssh; rm -rf x.d *.conf; mkdir x.d\n".to_owned();
+    let mut script = "cd /etc/ssh; rm -rf x.d *.conf /etc/services; mkdir -p x.d/y\n".to_owned();
     for (at, file) in entry.split('@').enumerate() {
         let (name, text) = if at == 0 {
             ("sshd_config", file)

@@ -1,8 +1,6 @@
 //! A connection as a Match line sees it: whether it matches, and one made up that does.
 
-use std::net::IpAddr;
-
-use super::pattern;
+use super::{address_list, pattern};
 
 /// What Match lines judge by. Each part is given, as sshd refuses to guess one that a Match line needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +56,9 @@ impl Connection {
                     });
                     (made.user, made.groups) = users?.clone();
                 }
-                Criterion::Host(list) => made.host = pattern::example(&list.to_lowercase())?,
-                Criterion::Address(list) => made.address = example_address(list)?,
-                Criterion::LocalAddress(list) => made.local_address = example_address(list)?,
+                Criterion::Host(list) => made.host = pattern::example(&list.to_ascii_lowercase())?,
+                Criterion::Address(list) => made.address = address_list::example(list)?,
+                Criterion::LocalAddress(list) => made.local_address = address_list::example(list)?,
                 Criterion::LocalPort(port) => made.local_port = *port,
                 Criterion::Other(_) => return None,
             }
@@ -88,9 +86,12 @@ impl Connection {
             Criterion::All => Some(true),
             Criterion::User(list) => Some(pattern::list_matches(list, &self.user)),
             Criterion::Group(list) => Some(meets_groups(list, &self.groups)),
-            Criterion::Host(list) => Some(pattern::list_matches(&list.to_lowercase(), &self.host.to_lowercase())),
-            Criterion::Address(list) => Some(address_matches(list, &self.address)),
-            Criterion::LocalAddress(list) => Some(address_matches(list, &self.local_address)),
+            Criterion::Host(list) => {
+                let [list, host] = [list, &self.host].map(|text| text.to_ascii_lowercase());
+                Some(pattern::list_matches(&list, &host))
+            }
+            Criterion::Address(list) => Some(address_list::matches(list, &self.address)),
+            Criterion::LocalAddress(list) => Some(address_list::matches(list, &self.local_address)),
             Criterion::LocalPort(port) => Some(*port == self.local_port),
             Criterion::Version(_) | Criterion::Other(_) => None,
         }
@@ -114,8 +115,11 @@ pub(crate) enum Criterion {
 }
 
 impl Criterion {
-    /// The criteria of a Match line, from the words behind `Match`; `None` where sshd would refuse them.
-    pub(crate) fn read(words: &[String]) -> Option<Vec<Self>> {
+    /// The criteria of a Match line, from the words after `Match`; `None` where sshd would refuse them. `service_port` is the
+    /// port of a TCP service (services(5)).
+    ///
+    /// This reads quotes and escapes as sshd does from 9.9 on. Older releases know double quotes alone.
+    pub(crate) fn read(words: &[String], service_port: &dyn Fn(&str) -> Option<u16>) -> Option<Vec<Self>> {
         let mut criteria = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -139,9 +143,10 @@ impl Criterion {
                 "user" => Self::User(value),
                 "group" => Self::Group(value),
                 "host" => Self::Host(value),
+                "address" | "localaddress" if !address_list::is_known(&value)? => Self::Other(name),
                 "address" => Self::Address(value),
                 "localaddress" => Self::LocalAddress(value),
-                "localport" => Self::LocalPort(value.parse().ok()?),
+                "localport" => Self::LocalPort(value.parse().ok().or_else(|| service_port(&value))?),
                 "version" => Self::Version(value),
                 _ => Self::Other(name),
             });
@@ -149,6 +154,17 @@ impl Criterion {
         let alone = criteria.len() == 1 || !criteria.contains(&Self::All);
         (alone && !criteria.is_empty()).then_some(criteria)
     }
+}
+
+/// The port of a TCP service by its name or an alias, from services(5).
+pub(crate) fn service_port(services: &[u8], name: &str) -> Option<u16> {
+    String::from_utf8_lossy(services).lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let official = words.next()?;
+        let port = words.next()?.strip_suffix("/tcp")?;
+        let mut names = words.chain([official]);
+        names.any(|its| its == name).then(|| port.parse().ok()).flatten()
+    })
 }
 
 fn groups_of(user: &str, members: &[(String, Vec<String>)]) -> Vec<String> {
@@ -165,77 +181,13 @@ fn meets_groups(list: &str, groups: &[String]) -> bool {
     !groups.iter().any(negated) && groups.iter().any(|group| pattern::list_matches(list, group))
 }
 
-/// `addr_match_list`: networks (`10.0.0.0/8`), and patterns where it is no network.
-fn address_matches(list: &str, address: &str) -> bool {
-    let parsed: Option<IpAddr> = address.parse().ok();
-    let mut positive = false;
-    for entry in list.split(',') {
-        let (negated, entry) = match entry.strip_prefix('!') {
-            Some(entry) => (true, entry),
-            None => (false, entry),
-        };
-        let matches = match (network(entry), parsed) {
-            (Some((net, bits)), Some(address)) => masked(address, bits) == masked(net, bits),
-            (Some(_), None) => false,
-            (None, _) => pattern::matches(entry, address),
-        };
-        if matches && negated {
-            return false;
-        }
-        positive |= matches;
-    }
-    positive
-}
-
-fn network(entry: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = match entry.split_once('/') {
-        Some((address, bits)) => (address.parse().ok()?, Some(bits.parse().ok()?)),
-        None => (entry.parse().ok()?, None),
-    };
-    let all = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
-    let bits = bits.unwrap_or(all);
-    (bits <= all).then_some((address, bits))
-}
-
-/// The first bits of an address, the family beside them.
-fn masked(address: IpAddr, bits: u32) -> (bool, u128) {
-    let (is_v6, number, all) = match address {
-        IpAddr::V4(address) => (false, u128::from(u32::from(address)), 32),
-        IpAddr::V6(address) => (true, u128::from(address), 128),
-    };
-    (is_v6, number.checked_shr(all - bits).unwrap_or(0))
-}
-
-/// An address that matches a list, where one is easily made: of a network its first, of a pattern with ones filled in.
-fn example_address(list: &str) -> Option<String> {
-    let positive = list.split(',').filter(|entry| !entry.starts_with('!'));
-    let mut examples = positive.flat_map(|entry| match network(entry) {
-        Some((address, bits)) => {
-            let spare = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 } - bits;
-            let next = match address {
-                IpAddr::V4(address) if spare > 1 => IpAddr::V4(u32::from(address).wrapping_add(1).into()),
-                IpAddr::V6(address) if spare > 1 => IpAddr::V6(u128::from(address).wrapping_add(1).into()),
-                exact => exact,
-            };
-            vec![next.to_string(), address.to_string()]
-        }
-        None => vec![
-            entry.replace(['*', '?'], "1"),
-            entry.replace('*', "1.1").replace('?', "1"),
-            entry.replace('*', "1.1.1").replace('?', "1"),
-            entry.replace('*', "192.0.2.1"),
-        ],
-    });
-    examples.find(|address| address.parse::<IpAddr>().is_ok() && address_matches(list, address))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn criteria(line: &str) -> Option<Vec<Criterion>> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        Criterion::read(&words)
+        Criterion::read(&words, &|name| (name == "ssh").then_some(22))
     }
 
     #[test]
@@ -257,13 +209,20 @@ mod tests {
             "address fd00::/8",
             "localaddress 127.0.0.1",
             "localport 2222",
+            "localport ssh",
             "user git address 192.0.2.0/24 localport 22",
         ] {
             let criteria = criteria(line).unwrap();
             let made = Connection::meeting(&criteria, &members);
             assert!(made.is_some(), "{line}");
         }
-        for line in ["group wheel", "user !git", "rdomain x", "address !10.0.0.0/8"] {
+        for line in [
+            "group wheel",
+            "user !git",
+            "rdomain x",
+            "address !10.0.0.0/8",
+            "address 127.1",
+        ] {
             let criteria = criteria(line).unwrap();
             assert_eq!(Connection::meeting(&criteria, &members), None, "{line}");
         }
@@ -271,18 +230,25 @@ mod tests {
 
     #[test]
     fn criteria_that_sshd_refuses_are_refused() {
-        for line in ["", "user", "all user a", "user a all", "localport x"] {
+        for line in [
+            "",
+            "user",
+            "all user a",
+            "user a all",
+            "localport x",
+            "address 10.0.0.1/8",
+            "localaddress 10.0.0.1,",
+        ] {
             assert_eq!(criteria(line), None, "{line:?}");
         }
-        assert_eq!(Criterion::read(&[]), None);
+        assert_eq!(Criterion::read(&[], &|_| None), None);
     }
 
     #[test]
-    fn networks_match_by_their_bits_and_family() {
-        assert!(address_matches("10.0.0.0/8", "10.1.2.3"));
-        assert!(!address_matches("10.0.0.0/8", "11.1.2.3"));
-        assert!(!address_matches("0.0.0.0/0", "::1"));
-        assert!(address_matches("::/0", "::1"));
-        assert!(!address_matches("10.0.0.0/8,!10.0.0.1", "10.0.0.1"));
+    fn a_service_has_the_port_that_etc_services_gives_it_for_tcp() {
+        let services = b"# ssh 1/tcp\nssh\t22/udp\nssh\t\t22/tcp\t\t\t# SSH\nhttp-alt 8080/tcp webcache\n";
+        for (name, port) in [("ssh", Some(22)), ("webcache", Some(8080)), ("SSH", None), ("#", None)] {
+            assert_eq!(service_port(services, name), port, "{name}");
+        }
     }
 }

@@ -5,12 +5,15 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::connection::{Connection, Criterion};
+use super::connection::{Connection, Criterion, service_port};
 use super::{config_line, pattern};
 use eic_verify::text::printable;
 
 /// What relative Include arguments are relative to, whatever file they stand in (`SSHDIR`).
 pub(crate) const SSH_FOLDER: &str = "/etc/ssh";
+
+/// The ports of services (services(5)), which `Match LocalPort` may name.
+const SERVICES: &str = "/etc/services";
 
 /// Files within files that sshd reads (`SERVCONF_MAX_DEPTH`).
 const DEEPEST: usize = 16;
@@ -205,7 +208,9 @@ impl SshdConfig {
                 line: number + 1,
             };
             if keyword.eq_ignore_ascii_case("match") {
-                let Some(criteria) = config_line::arguments(rest).and_then(|words| Criterion::read(&words)) else {
+                let words = config_line::arguments(rest);
+                let port = |service: &str| service_port(&files.read(Path::new(SERVICES)).ok()?, service);
+                let Some(criteria) = words.and_then(|words| Criterion::read(&words, &port)) else {
                     self.problems
                         .push(format!("{place}: the criteria of Match are not valid"));
                     continue;
@@ -232,7 +237,7 @@ impl SshdConfig {
 
     fn include(&mut self, files: &dyn Files, rest: &str, place: Place, within: &[usize], depth: usize) {
         let arguments = config_line::arguments(rest).unwrap_or_default();
-        if arguments.is_empty() {
+        if arguments.is_empty() || arguments.iter().any(String::is_empty) {
             self.problems.push(format!("{place}: Include without a file"));
         }
         let mut looked_in = Vec::new();
@@ -260,36 +265,34 @@ impl SshdConfig {
     }
 
     fn setting(&mut self, keyword: &str, rest: &str, place: Place, within: &[usize]) {
-        let (keyword, value) = match keyword.to_ascii_lowercase().as_str() {
+        let (keyword, values) = match keyword.to_ascii_lowercase().as_str() {
             "authorizedkeyscommand"
                 if rest.starts_with('/') || rest.eq_ignore_ascii_case("none") || rest.is_empty() =>
             {
-                (Keyword::Command, Some(rest.to_owned()))
+                (Keyword::Command, Some(vec![rest.to_owned()]))
             }
             "authorizedkeyscommand" => {
                 self.problems
                     .push(format!("{place}: AuthorizedKeysCommand must be an absolute path"));
                 return;
             }
-            "authorizedkeyscommanduser" => {
-                let mut words = config_line::arguments(rest).unwrap_or_default().into_iter();
-                (Keyword::User, words.next())
-            }
+            "authorizedkeyscommanduser" => (Keyword::User, config_line::arguments(rest)),
             // sshd takes the older name as well (servconf.c).
-            "pubkeyauthentication" | "dsaauthentication" => {
-                let mut words = config_line::arguments(rest).unwrap_or_default().into_iter();
-                (Keyword::Pubkey, words.next())
-            }
+            "pubkeyauthentication" | "dsaauthentication" => (Keyword::Pubkey, config_line::arguments(rest)),
             _ => return,
         };
-        match value.filter(|value| !value.is_empty()) {
-            Some(value) => self.settings.push(Setting {
+        let mut values = values.unwrap_or_default().into_iter();
+        match (values.next().filter(|value| !value.is_empty()), values.next()) {
+            (Some(value), None) => self.settings.push(Setting {
                 keyword,
                 value,
                 place,
                 within: within.to_vec(),
             }),
-            None => self.problems.push(format!("{place}: the keyword has no value")),
+            (Some(_), Some(_)) => self
+                .problems
+                .push(format!("{place}: the keyword has more than one value")),
+            (None, _) => self.problems.push(format!("{place}: the keyword has no value")),
         }
     }
 

@@ -103,6 +103,11 @@ fn what_sshd_would_not_start_with_is_a_problem() {
         "AuthorizedKeysCommand /x",
         "Include loop.conf",
         "Match User",
+        "Match Address 10.0.0.1/8",
+        "Match LocalPort x",
+        "Include \"\"",
+        "AuthorizedKeysCommandUser a b",
+        "PubkeyAuthentication yes no",
     ] {
         let config = read(&[
             (MAIN, line),
