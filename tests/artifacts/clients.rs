@@ -1,4 +1,4 @@
-//! apt and dnf, each as on a system that has the repository's snippet and nothing of this system's own.
+//! apt and dnf as on a system with the repository's snippet, without any configuration of the machine that runs the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};

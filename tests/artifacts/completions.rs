@@ -1,4 +1,4 @@
-//! The shells' completions, as the shells themselves use them.
+//! The shell completions, as the shells themselves use them.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `make install` and `make uninstall`, as root runs them: without cargo.
+//! `make install` and `make uninstall`, run as root without cargo.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! What is made for the packages and beside them: `cargo test -p ec2-instance-connect-tests --features packages --test artifacts`.
+//! What the packages contain besides the programs: `cargo test -p ec2-instance-connect-tests --features packages --test
+//! artifacts`.
 
 mod clients;
 mod completions;

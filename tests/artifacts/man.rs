@@ -1,4 +1,4 @@
-//! The manual pages: well formed, and telling of each option that there is and of no other.
+//! The manual pages: well-formed, with every option that exists and no other.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! One publication after another: who is in the middle of an update, and who goes back to an earlier version.
+//! Successive publications of the repositories: clients that are part-way through an update, and clients that downgrade.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

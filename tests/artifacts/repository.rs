@@ -1,4 +1,4 @@
-//! The signed repositories: apt and dnf take from them what is as it was signed, and nothing else.
+//! The signed repositories: apt and dnf install only what is signed and unchanged.
 
 use std::fs;
 use std::process::Output;

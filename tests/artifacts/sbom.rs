@@ -1,4 +1,4 @@
-//! The list of what is linked, held against what the compiler was given.
+//! The SBOM lists exactly the crates that the compiler linked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

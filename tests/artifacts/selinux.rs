@@ -1,4 +1,4 @@
-//! The SELinux module: what it adds to a policy, exactly.
+//! The SELinux module: exactly which rules it adds to a policy.
 
 use std::collections::BTreeSet;
 use std::fs;

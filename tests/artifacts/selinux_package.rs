@@ -1,4 +1,4 @@
-//! The scripts of the -selinux rpm: tried by rpm in a root of its own, in which SELinux's tools write down their calls.
+//! The scripts of the -selinux rpm, run by rpm in a separate root where stubs of SELinux's tools record their calls.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Stand-ins for our packages, of one file and without dependencies and scripts, and signed repositories of them.
+//! Stand-ins for the packages, with one file and no dependencies or scripts, and signed repositories of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the tests share: finding tools, saying which one lacks, and running them.
+//! What the tests share: finding tools, reporting a missing one, and running them.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,3 +1,3 @@
-//! A Rust program that does nothing: what starting a process costs here, before anything is asked of it.
+//! A Rust program that does nothing: the cost of starting a process on this machine.
 
 fn main() {}

@@ -1,7 +1,8 @@
-//! What a call costs beyond starting a process, in one run beside its alternatives. Figures, not a test.
+//! What a call costs beyond starting a process, compared with its alternatives in one run. It prints figures; it is not a
+//! test.
 //!
-//! Everything is measured in turns, so that a machine that slows down slows all alike; medians are told. The
-//! emulator answers without latency, from this process.
+//! It measures all of them in turns, so that a machine that slows down affects all alike, and prints medians. The emulator
+//! runs in this process and answers without latency.
 
 use std::env;
 use std::error::Error;

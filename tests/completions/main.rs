@@ -1,6 +1,6 @@
-//! Writes what bash, zsh and fish complete of both programs' command lines: `packaging/completions`, by `make completions`.
+//! Writes the completions of both programs for bash, zsh and fish to `packaging/completions`, for `make completions`.
 //!
-//! `completions DIR` makes `DIR/{bash,zsh,fish}`, each file under the name that its shell looks for.
+//! `completions DIR` writes `DIR/{bash,zsh,fish}`, each file under the name that its shell looks for.
 
 use std::env;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Chains, judged by `openssl verify` and here, where every certificate has its good staple.
+//! Chains, judged by `openssl verify` and by this program. Every certificate has a good staple.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The rows of the tables, and `docs/compliance.md`, which lists those that differ.
+//! The verdicts in the rows of the tables, and `docs/compliance.md`, which lists the rows in which they differ.
 
 use crate::openssl::Opinion;
 use crate::{chain_rows, staples};

@@ -1,7 +1,7 @@
-//! Where OpenSSL judges the same chains and staples: the verdicts agree, or the difference is listed.
+//! Compares the verdicts on chains and staples with OpenSSL's: they agree, or the difference is listed.
 //!
-//! Each row of the two tables says what both make of it. Where they differ it says why, and `docs/compliance.md` holds
-//! these rows, no more and no fewer.
+//! Each row of the two tables gives both verdicts and, if they differ, the reason. `docs/compliance.md` lists exactly the
+//! rows that differ.
 
 mod chain_rows;
 mod chains;

@@ -1,4 +1,4 @@
-//! The `openssl` command: whether it is there, and what it says.
+//! The `openssl` command: finds it, and runs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

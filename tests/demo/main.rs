@@ -1,4 +1,4 @@
-//! Pushes a key and shows it verified, then three records that are refused; needs neither root nor EC2.
+//! Pushes a key and shows that it is verified, then shows three records that are refused. Needs neither root nor EC2.
 
 use std::error::Error;
 use std::io::{Read, Write};

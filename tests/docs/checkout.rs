@@ -1,7 +1,9 @@
-//! A user with a clone of this repository, on a fresh Debian 12 with the packages that the README names, and Rust.
+//! Follows the documentation as a user with a clone of this repository, on a fresh Debian 12 with Rust and the packages
+//! that the README names.
 //!
-//! The container has no network: the crates are those that built this test, and pip installs from a directory. The clone is an
-//! overlay over this one, at the same path, so that cargo finds what it has built here; nothing comes back.
+//! The container has no network: it uses the crates with which this test was built, and pip installs from a directory. The
+//! clone is an overlay over this repository, at the same path, so that cargo finds what it has built. Nothing that the
+//! container writes is kept.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,5 @@
-//! No block escapes: each says where it runs or why it does not, and each place is one that a test follows.
+//! Every block in the documentation is marked: it runs in a place that a test follows, or gives the reason why it does not
+//! run.
 
 use crate::blocks::{Mark, blocks, documents, matches, read};
 

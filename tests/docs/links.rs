@@ -1,5 +1,4 @@
-//! Every link within the repository leads to a file that is there, and to a heading that it has; every test that is named is
-//! there.
+//! Every link within the repository leads to a file and a heading that exist, and every test that a document names exists.
 
 use std::fs;
 use std::path::Path;

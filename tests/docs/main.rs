@@ -1,4 +1,4 @@
-//! The documentation: every command in it runs as printed, every message has its explanation, every link leads somewhere.
+//! The documentation: every command works as printed, every message is explained, every link leads to an existing target.
 
 #[path = "../support/blocks.rs"]
 mod blocks;

@@ -1,7 +1,8 @@
-//! Every message that the program can log or print has a row in docs/troubleshooting.md, and no row is of another program.
+//! Every message that the program can log or print has a row in docs/troubleshooting.md, and every row is a message of the
+//! program.
 //!
-//! The messages are read from the source: every string literal of at least two words in the modules that the program is
-//! made of. So a new message fails this test until it has a row, wherever it was added.
+//! The test reads the messages from the source: every string literal of at least two words in the program's modules. A new
+//! message therefore fails this test until it has a row.
 
 use std::fs;
 use std::path::{Path, PathBuf};

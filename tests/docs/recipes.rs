@@ -1,4 +1,4 @@
-//! No recipe has sshd run a command as an account that others use as well, such as nobody.
+//! No configuration in the documentation makes sshd run a command as an account that others use as well, such as nobody.
 
 use std::fs;
 

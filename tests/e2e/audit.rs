@@ -1,5 +1,5 @@
-//! The audit trail as an auditor follows it: from sshd's line by the fingerprint to ours, from ours by the request id to
-//! the API's answer (on AWS: to CloudTrail).
+//! The audit trail, as an auditor follows it: the fingerprint links sshd's line to the program's, and the request ID links
+//! the program's line to the API's response (on AWS: to CloudTrail).
 
 use std::time::Duration;
 

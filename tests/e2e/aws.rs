@@ -1,4 +1,4 @@
-//! The AWS CLI, as it comes from PyPI: pushes a key to the emulator, and checks that the emulator reads its requests right.
+//! The AWS CLI from PyPI: it pushes a key to the emulator, and the emulator reads its requests correctly.
 
 use std::path::Path;
 use std::process::Command;

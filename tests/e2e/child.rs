@@ -1,4 +1,4 @@
-//! Other programs: run to their end within a bound, or kept running until a test is over.
+//! Other programs: run to their end within a time limit, or kept running until a test ends.
 
 use std::fmt;
 use std::io::{Read, Write as _};

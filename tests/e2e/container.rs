@@ -1,4 +1,4 @@
-//! The OS booted for real, in a container with the test's network: systemd, its journal, and sshd as the package has it.
+//! A booted operating system in a container with the test's network: systemd, its journal, and sshd as packaged.
 
 use std::fs;
 use std::net::TcpStream;

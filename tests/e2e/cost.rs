@@ -1,4 +1,4 @@
-//! What it costs: a login in milliseconds, and the one second that an IMDS which hangs may take.
+//! The time that a login takes, and the one second that an IMDS that hangs may add.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Many at once: two users, thirty logins.
+//! Many logins at the same time: two users, thirty logins.
 
 use std::time::Duration;
 

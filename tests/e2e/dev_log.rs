@@ -1,4 +1,4 @@
-//! What arrives at `/dev/log`: from sshd and from the program, each line with its time.
+//! What sshd and the program write to `/dev/log`, each line with its time.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The documentation's commands for clients, as printed: against the emulated service, and with logins to a real sshd.
+//! The documentation's commands for clients, run as printed: against the emulated service, with logins to a real sshd.
 
 use std::fs;
 use std::os::unix::fs::symlink;

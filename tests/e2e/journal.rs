@@ -1,4 +1,4 @@
-//! The audit trail as systemd's journal keeps it, in an OS that was booted.
+//! The audit trail in systemd's journal, in a booted operating system.
 
 use std::fs;
 use std::path::Path;

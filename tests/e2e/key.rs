@@ -1,4 +1,4 @@
-//! Key pairs as people have them: made by ssh-keygen, in files.
+//! Key pairs made by ssh-keygen, in files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Logins that come about: every kind of key, an agent, md5 fingerprints, `authorized_keys` beside it.
+//! Logins that succeed: every key type, an agent, MD5 fingerprints, `authorized_keys` as well.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Makes a root file system an EC2 instance: users, roots and the program, each where it really lies.
+//! Turns a root file system into an EC2 instance: users, CA certificates and the program, each at its real path.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;

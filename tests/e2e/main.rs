@@ -1,8 +1,8 @@
-//! The whole login with the parts that people really use: OpenSSH's sshd and ssh, the AWS CLI, mssh, rsyslog, the journal.
+//! The whole login with the real programs: OpenSSH's sshd and ssh, the AWS CLI, mssh, rsyslog, the journal.
 //!
-//! Each test has a machine of its own: network and mount namespaces in which IMDS answers at `169.254.169.254`, the
-//! firmware's tag and the roots lie where they really do, and the program runs without an option. Nothing of the machine
-//! that the tests run on is changed. It takes root; `tests/e2e/install` says what else.
+//! Each test has a machine of its own: network and mount namespaces in which IMDS answers at `169.254.169.254`, the DMI tag
+//! and the CA certificates are at their real paths, and the program runs without options. The tests change nothing on the
+//! machine that runs them. They need root, and what `tests/e2e/install` installs.
 
 mod audit;
 mod aws;

@@ -1,4 +1,4 @@
-//! mssh, AWS's own client from PyPI: looks the instance up, makes a key, pushes it, and runs ssh.
+//! mssh, AWS's own client from PyPI: it looks up the instance, makes a key, pushes it, and runs ssh.
 
 use std::fs;
 use std::path::Path;

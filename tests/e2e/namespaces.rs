@@ -1,4 +1,4 @@
-//! A machine within the machine: this thread, and all that it starts, gets a network and mounts of its own.
+//! Gives this thread, and all processes that it starts, a network and mounts of their own.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

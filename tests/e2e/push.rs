@@ -1,4 +1,4 @@
-//! Pushes a key as any SDK does: `SendSSHPublicKey`, signed.
+//! Pushes a key as any SDK does: with a signed `SendSSHPublicKey` request.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Logins that must not come about, each with what the logs say of it.
+//! Logins that must be refused, each with what the logs then contain.
 
 use std::fs;
 use std::thread;

@@ -1,4 +1,4 @@
-//! What happened, for whoever has to find out why a login failed: three logs side by side.
+//! What a failed test prints: the three logs of the login, side by side.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The audit trail as rsyslog files it, which is the syslog daemon of Debian's, Ubuntu's and Red Hat's servers.
+//! The audit trail in rsyslog's files. rsyslog is the syslog daemon of Debian, Ubuntu and Red Hat servers.
 
 use std::fs;
 use std::path::Path;

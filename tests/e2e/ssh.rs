@@ -1,4 +1,4 @@
-//! OpenSSH's client, as a person or a script runs it.
+//! OpenSSH's client, run as a person or a script runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `packaging/examples/ssh-once`: a key made, pushed, used once, and gone whatever happens.
+//! `packaging/examples/ssh-once`: it makes a key, pushes it, uses it once, and always deletes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

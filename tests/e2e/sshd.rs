@@ -1,4 +1,4 @@
-//! OpenSSH's own sshd, with the two lines that make it ask the program.
+//! OpenSSH's sshd, with the two lines that make it run the program.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What the tests need of the machine: the rights, the programs, the clients in a venv, and the program under test.
+//! What the tests need from the machine: root, tools, the clients in a virtual environment, and the program under test.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! An instance with everything around it: IMDS, the service, sshd, the log, and a way to see what happened.
+//! An instance and its surroundings: IMDS, the service, sshd, the log, and a way to see what happened.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! One certificate: a template in which everything can be wrong, and what becomes of it when it is signed.
+//! A certificate: a template in which any field can be wrong, and the signed certificate made from it.
 
 use std::time::Duration;
 

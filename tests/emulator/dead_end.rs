@@ -1,4 +1,4 @@
-//! Addresses at which nobody answers: one that is silent, one that refuses.
+//! Addresses at which nothing answers: one that is silent, one that refuses connections.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

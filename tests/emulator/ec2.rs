@@ -1,4 +1,4 @@
-//! As much of EC2's own API as clients of EC2 Instance Connect ask for before they push: its query protocol, in XML.
+//! The part of EC2's API that clients of EC2 Instance Connect use before they push a key: the query protocol, in XML.
 
 use crate::http::{Request, Response};
 use crate::options::{Credentials, Options};

@@ -1,4 +1,4 @@
-//! The few text forms that several modules need: hexadecimal, wrapped base64, PEM, URLs, the time.
+//! Text encodings that several modules need: hexadecimal, wrapped base64, PEM, URLs, the time.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

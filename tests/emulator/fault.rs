@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a request and its answer, each fault switchable per path, method and count.
+//! Everything that can go wrong between a request and its answer. Each fault can be set by path, method and count.
 
 use std::collections::HashMap;
 use std::io;

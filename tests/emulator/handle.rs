@@ -1,4 +1,4 @@
-//! The handle on a running emulator: starts its thread, ends it, and reaches what it serves meanwhile.
+//! A running emulator: starts and ends its thread, and accesses what it serves meanwhile.
 
 use std::fmt;
 use std::io;

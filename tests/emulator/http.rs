@@ -1,4 +1,4 @@
-//! A deliberately small HTTP/1.1 server on bare TCP: a real one would not let the faults put wrong bytes on the wire.
+//! A deliberately small HTTP/1.1 server on plain TCP: an HTTP library would not let the faults send malformed bytes.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The instance metadata service, version 2: its tokens, its paths, and the signer's and the users' keys in them.
+//! The instance metadata service, version 2: its tokens and paths, the signer's certificates, and the users' keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};

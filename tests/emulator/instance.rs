@@ -1,4 +1,4 @@
-//! The instance's side in a folder: a sysfs tree that says what machine this is, and a trust store of ordinary size.
+//! The instance's files in a directory: a sysfs tree that identifies the machine, and a trust store of ordinary size.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Private keys: made once a process, and able to sign in every way a verifier has to judge.
+//! Private keys: made once per process, and able to sign in every way that a verifier has to judge.
 
 use std::collections::HashMap;
 use std::fmt;

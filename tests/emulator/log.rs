@@ -1,4 +1,4 @@
-//! What an emulator remembers of the requests it received.
+//! The requests that an emulator received.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Distinguished names, attribute by attribute: no common name, two of them, odd string types, all in the order given.
+//! Distinguished names, attribute by attribute and in the given order: no common name, two common names, odd string types.
 
 use const_oid::{ObjectIdentifier, db};
 pub use der::Tag;

@@ -1,4 +1,4 @@
-//! What an emulator is started with.
+//! The options with which an emulator is started.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::Sender;

@@ -1,4 +1,4 @@
-//! Records of pushed keys: what the signer signs, and the text that IMDS serves.
+//! Records of pushed keys: the bytes that the signer signs, and the text that IMDS serves.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,6 @@
-//! The service's one operation that matters here, `SendSSHPublicKey`, in its wire form (AWS JSON 1.1).
-//! What speaks EC2's query protocol is passed on to [`crate::ec2`]: clients are given one endpoint for both.
+//! The service's operation `SendSSHPublicKey`, in its wire format (AWS JSON 1.1).
+//!
+//! It passes requests in EC2's query protocol on to [`crate::ec2`], because clients are given one endpoint for both.
 
 use serde::Deserialize;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, over headers: what the AWS CLI and every SDK sign requests with, made and checked.
+//! AWS Signature Version 4 in headers, which the AWS CLI and every SDK use: signs requests, and checks their signatures.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! OCSP staples: a template in which everything can be wrong, and the response that comes of it.
+//! OCSP staples: a template in which any field can be wrong, and the response made from it.
 
 use const_oid::db;
 use der::Encode;

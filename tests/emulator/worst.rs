@@ -1,7 +1,7 @@
-//! The dearest answers that somebody in the place of IMDS can serve, who owns no CA that the instance trusts.
+//! The most expensive answers that an attacker in place of IMDS can serve without a CA that the instance trusts.
 //!
-//! Each is within every limit on what is read; what it costs to refuse is measured in `make bench` and asserted, with a wide
-//! margin, in the tests.
+//! Each of them is within every limit on what the program reads. `make bench` measures the cost of refusing them; the tests
+//! assert it with a wide margin.
 
 use crate::certificate::{Certificate, CertificateTemplate, NameAttribute, RawExtension};
 use crate::key::Key;

@@ -1,7 +1,7 @@
-//! Takes each check that refuses out of a copy of the project, one at a time, and sees the named test go red.
+//! Removes each check that refuses from a copy of the project, one at a time, and confirms that the named test fails.
 //!
-//! A check whose test stays green without it is not tested; a mutation whose original is no longer in the code is out
-//! of date. Either fails the run.
+//! If the test still passes, the check is not tested. If the original of a mutation is no longer in the source, the
+//! mutation is out of date. In either case the run fails.
 
 use std::collections::BTreeSet;
 use std::env;

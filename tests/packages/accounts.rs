@@ -1,4 +1,4 @@
-//! The system user and its group: a purge removes what the package made, and nothing else.
+//! The system user and its group: a purge removes what the package created, and nothing else.
 
 use crate::cell::{Cell, NOBODY, OURS};
 use crate::made::{PREVIOUS, ready};

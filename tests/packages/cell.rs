@@ -1,4 +1,4 @@
-//! One cell: a system with IMDS beside it, and what each step does to sshd, to logins and to files.
+//! One cell of the table: a system with IMDS, and the effect of each step on sshd, logins and files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -1,4 +1,5 @@
-//! What is in the packages: programs that start on the oldest glibc and on the other architecture, and what linters say.
+//! The contents of the packages: programs that start with the oldest glibc and on the other architecture, and linters'
+//! findings.
 
 use std::fs;
 use std::path::{Path, PathBuf};

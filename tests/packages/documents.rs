@@ -1,5 +1,6 @@
-//! The documentation's commands for administrators, as printed: in booted systems, where IMDS answers, with the packages and
-//! repository files that `make packages` and `make repo` made in the directory where a user has downloaded them.
+//! The documentation's commands for administrators, run as printed in booted systems where IMDS answers.
+//!
+//! The files that `make packages` and `make repo` made are in the directory in which a user has downloaded them.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! From nothing to our package and back to nothing.
+//! First installation of the package, and its removal.
 
 use crate::cell::{Cell, NOBODY, OURS, SELINUX};
 use crate::made::{PREVIOUS, ready};

@@ -1,4 +1,4 @@
-//! Installed where sshd does not run yet, or is not to be touched: in images being made, and by cloud-init.
+//! Installation where sshd is not running or must not be touched: in images, and by cloud-init.
 
 use crate::cell::{Cell, NOBODY, Now, OURS, Pair};
 use crate::made::ready;

@@ -1,4 +1,4 @@
-//! Package scripts that are killed between a change of sshd's files and the reload: the next run of the package manager
+//! Package scripts that are killed between a change to sshd's files and the reload: the next run of the package manager
 //! brings the running sshd up to date.
 
 use crate::cell::{Cell, NOBODY, Now, OURS, Pair};

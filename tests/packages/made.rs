@@ -1,4 +1,5 @@
-//! What is under test, and what `tests/packages/prepare` makes of it once a run: repositories, and AWS's packages.
+//! The packages under test, and what `tests/packages/prepare` makes for them once per run: repositories, and AWS's
+//! packages.
 
 use std::env;
 use std::fs;

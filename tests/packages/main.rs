@@ -1,5 +1,5 @@
-//! The packages in real systems: installed from signed repositories in booted containers, beside and instead of AWS's.
-//! `make test-packages` runs it on what `make packages` made.
+//! The packages in real systems: installed from signed repositories in booted containers, together with AWS's package and
+//! in place of it. `make test-packages` runs these tests on what `make packages` made.
 
 mod accounts;
 #[path = "../support/blocks.rs"]

@@ -1,4 +1,4 @@
-//! What a removal leaves in place as long as somebody needs it.
+//! What a removal keeps as long as something needs it.
 
 use crate::cell::{Cell, NOBODY, Now, OURS, Pair};
 use crate::made::{PREVIOUS, ready};

@@ -1,4 +1,4 @@
-//! The systems that packages are installed in, and how that is done there.
+//! The systems in which packages are installed, and the commands for that.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The table of what every cell showed, `<target>/packages-matrix.md`: each cell in a line, then each step in one.
+//! The table of the results, `<target>/packages-matrix.md`: one line for each cell, then one for each step.
 
 use std::collections::BTreeMap;
 use std::fs;

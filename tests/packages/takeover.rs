@@ -1,4 +1,4 @@
-//! AWS's package in its six shapes: replaced by ours from the repository, rolled back to, replaced by its own higher version.
+//! AWS's package in its six variants: replaced by this package, downgraded to, and replaced by a higher version of its own.
 
 use crate::cell::{AWS, Cell, NOBODY, Now, OURS, OURS_BY_LINK, Pair, SELINUX};
 use crate::made::ready;

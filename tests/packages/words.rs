@@ -1,4 +1,4 @@
-//! What an admin has said stays so, through upgrades, reinstalls and removals.
+//! What an administrator configured stays unchanged through upgrades, reinstallations and removals.
 
 use crate::cell::{Cell, NOBODY, Now, OURS, Pair};
 use crate::made::{PREVIOUS, ready};

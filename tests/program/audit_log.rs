@@ -1,4 +1,4 @@
-//! What reaches `/dev/log`, byte for byte, and that no kind of `/dev/log` changes or delays what is printed.
+//! What reaches `/dev/log`, byte for byte. No kind of `/dev/log` changes or delays what is printed.
 
 use std::fs;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! Work that blocks: files that are FIFOs, readers that do not read, machines on which no thread can be started.
+//! Blocking work: FIFOs in place of files, readers that do not read, systems on which no thread can be started.
 
 use std::fs;
 use std::io::pipe;

@@ -1,4 +1,4 @@
-//! Connections that break before an answer is complete: asked again, over a connection of its own.
+//! Connections that break before an answer is complete: the request is sent again, over a new connection.
 
 use emulator::imds::{META_DATA, SIGNER_OCSP, TOKEN};
 use emulator::{Fault, FaultRule, Share};

@@ -1,4 +1,4 @@
-//! `--chain`: another key command beside ours, each of which loses only its own keys.
+//! `--chain`: another AuthorizedKeysCommand is run as well; if one of the two fails, only its own keys are missing.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt as _;

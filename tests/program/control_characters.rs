@@ -1,4 +1,4 @@
-//! Escape sequences and other control characters from IMDS never reach a terminal or the log, nor does what is unproven.
+//! Control characters and unverified text from IMDS never reach a terminal or the log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! The defaults that sshd relies on: where the roots are, where the machine tells what it is, and no option at all.
+//! The defaults that sshd relies on: the paths of the CA certificates and of the DMI data, without any option.
 
 use std::fs;
 use std::path::Path;

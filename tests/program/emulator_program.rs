@@ -1,4 +1,4 @@
-//! The emulator as people start it by hand: what it says where it cannot start.
+//! The emulator as a program: its messages if it cannot start.
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What the program takes from its surroundings: nothing. Variables, folders, descriptors and users change nothing.
+//! The program's environment (variables, directories, descriptors, users) does not affect what it does.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The exit statuses, as the help documents them, and where what is said goes.
+//! The exit statuses that the help documents, and where messages are printed.
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
-//! Runs the built program as sshd does: hardly any environment, a user and a fingerprint, pipes for its output.
+//! Runs the built program as sshd does: with an almost empty environment, a user and a fingerprint, and pipes for its
+//! output.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Every way an answer can go wrong, on every path that is asked: nothing printed, nothing burst, the cause said.
+//! Every way in which an answer can go wrong, on every path that is requested: nothing is printed, nothing breaks, the
+//! cause is logged.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Answers that are proper HTTP and hostile in what they hold: names, floods, tokens that are none.
+//! Answers that are valid HTTP with hostile contents: names, floods, invalid tokens.
 
 use emulator::imds::{SIGNER_CERT, SIGNER_OCSP, TOKEN};
 use emulator::{Fault, Options};

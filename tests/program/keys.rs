@@ -1,4 +1,4 @@
-//! Public keys to push, made byte by byte: what is compared with the program's output is not the program's own encoder's.
+//! Public keys to push, encoded byte by byte: the program's output is not compared with its own encoder's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};

@@ -1,4 +1,4 @@
-//! What comes out when all is well: the keys that were pushed, the audit lines, and no more requests than are needed.
+//! What is printed and logged if all is well: the pushed keys, the audit lines, and no more requests than needed.
 
 use std::time::Duration;
 

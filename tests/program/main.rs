@@ -1,4 +1,4 @@
-//! What the built program does, run as sshd runs it, whatever IMDS does to it.
+//! What the built program does when it is run as sshd runs it, with every fault that IMDS may have.
 
 mod audit_log;
 mod blocking;

@@ -1,4 +1,4 @@
-//! IMDS at its two real addresses, in a network of the test's own: when IPv6 is asked beside IPv4, and when not.
+//! IMDS at its two real addresses, in a network of the test's own: when the program tries IPv6 as well as IPv4.
 
 use std::env;
 use std::net::{SocketAddr, TcpListener};

@@ -1,4 +1,4 @@
-//! What another process of the same user can do to a running call: nothing.
+//! Another process of the same user cannot affect a running call.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Where the program runs: what kind of machine, which instance, region, partition and domain.
+//! Where the program runs: the kind of machine, the instance, region, partition and domain.
 
 use emulator::imds::IDENTITY_DOCUMENT;
 use emulator::{Options, instance};

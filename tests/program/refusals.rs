@@ -1,4 +1,4 @@
-//! What was pushed and does not hold: each refusal in a line that names its cause, and never more than a few lines.
+//! Pushed records that are not valid: each refusal is logged in one line with its cause, and only a few lines are logged.
 
 use std::thread;
 use std::time::Duration;

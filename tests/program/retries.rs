@@ -1,4 +1,4 @@
-//! What is asked again: what may pass, twice a request and six times a call, after a pause.
+//! What is retried: temporary errors, twice for each request and six times for each call, after a pause.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the tests need of the machine they run on, and how they say that it is not there.
+//! What the tests need from the machine, and the line that reports what is missing.
 
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Write as _, pipe};

@@ -1,4 +1,4 @@
-//! How long a call may take: a second where IMDS is silent, a second and a half an answer, the limit in all.
+//! How long a call may take: one second if IMDS is silent, 1.5 seconds for each answer, and the timeout in total.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Any bytes can be a user's name: those that can have a key go onto the wire as they are, all others go nowhere.
+//! User names of any bytes: those that can have a key are sent unchanged, all others are never sent.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

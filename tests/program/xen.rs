@@ -1,4 +1,4 @@
-//! On Xen, where the firmware does not name the instance: what cloud-init wrote down is the witness beside IMDS.
+//! On Xen, where the firmware does not name the instance: the file that cloud-init wrote is compared with IMDS.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

@@ -1,4 +1,4 @@
-//! Which crates are linked into the programs, and what cargo knows of each.
+//! The crates linked into the programs, and what cargo knows about each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

@@ -1,4 +1,4 @@
-//! The list for machines: CycloneDX 1.5 (ECMA-424's predecessor) as JSON.
+//! The SBOM in CycloneDX 1.5 (the predecessor of ECMA-424), as JSON.
 
 use std::error::Error;
 use std::time::Duration;

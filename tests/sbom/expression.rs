@@ -1,4 +1,4 @@
-//! The licence of what is shipped, the linked crates included, as one SPDX expression: for a package's licence field.
+//! The licence of the shipped files, including the linked crates, as one SPDX expression for the packages' licence field.
 
 use std::collections::BTreeSet;
 

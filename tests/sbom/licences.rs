@@ -1,4 +1,4 @@
-//! The licences for people: each crate that is linked, and the texts that it came with, each text once.
+//! The licences as text: each linked crate, and each licence text once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

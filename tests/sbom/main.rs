@@ -1,8 +1,8 @@
-//! Writes what of others is linked into the programs: a list for machines (CycloneDX 1.5, JSON) and the licences for people.
+//! Writes the list of the linked crates (CycloneDX 1.5, JSON) and their licences as text.
 //!
-//! `sbom LIST LICENCES EXPRESSION`, the last for one line: the SPDX expression that covers everything. The same sources give the same bytes; `SOURCE_DATE_EPOCH` gives the list its date. cargo resolves the
-//! features for the programs alone: what reads `cargo metadata` for this, as the usual tools do, lists crates too that only
-//! the tests link.
+//! `sbom LIST LICENCES EXPRESSION`: EXPRESSION gets one line, the SPDX expression that covers everything. The same sources
+//! give the same bytes; `SOURCE_DATE_EPOCH` sets the date of the list. cargo resolves the features only for the programs.
+//! The usual tools read `cargo metadata` instead, and so also list crates that only the tests link.
 
 mod crates;
 mod cyclonedx;

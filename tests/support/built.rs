@@ -1,4 +1,4 @@
-//! The program under test, for the targets that drive it: `EIC_PROGRAM`, or built once by the test itself.
+//! The program under test: `EIC_PROGRAM`, or built once by the test itself.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Scripts that make a Debian root another distribution's, as far as the programs under test can tell.
+//! Scripts that make a Debian root look like another distribution's to the programs under test.
 
 /// Turns a root into one of the rpm family, as far as this program can tell.
 macro_rules! rpm {

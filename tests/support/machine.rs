@@ -1,4 +1,4 @@
-//! One container: an image with a set-up laid over it, booted, in namespaces of its own.
+//! A container: an image with a set-up in an overlay, booted in its own namespaces.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

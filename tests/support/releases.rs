@@ -1,4 +1,4 @@
-//! The roots that containers are made of: one for each release, made once and kept in the target folder.
+//! The Debian roots of which containers are made: one for each release, made once and kept in the target directory.
 
 use std::fs;
 use std::path::PathBuf;

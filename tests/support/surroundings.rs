@@ -1,4 +1,4 @@
-//! What these tests need of the machine, and the one line that says what is missing.
+//! What the tests need from the machine, and the line that reports what is missing.
 
 use std::env;
 use std::path::{Path, PathBuf};

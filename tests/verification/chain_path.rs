@@ -1,5 +1,5 @@
-//! Path building: whatever the order and company of the served certificates, the path to a local root is found, and
-//! nothing that was served ever is that root.
+//! Path building: in whatever order the certificates are served, and together with whatever others, the path to a root in
+//! the trust store is found, and no served certificate is ever that root.
 
 use eic_verify::revocation::StapleProblem;
 use eic_verify::signer_rejection::SignerRejection;

@@ -1,4 +1,4 @@
-//! `signer-cert/` as text: certificates are found among anything else, and the lack of one is said.
+//! `signer-cert/` as text: certificates are found between other text, and a missing certificate is reported.
 
 use eic_verify::signer_rejection::SignerRejection;
 use emulator::{Certificate, pem};

@@ -1,4 +1,4 @@
-//! What it costs to refuse the dearest answers: within a bound, whoever serves them.
+//! The CPU time for refusing the most expensive answers is bounded, whoever serves them.
 
 use std::time::Duration;
 

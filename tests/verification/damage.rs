@@ -1,4 +1,4 @@
-//! Damage of every kind: no changed byte and no cut leads to another key, or to a panic.
+//! Damaged input of every kind: no changed byte and no truncation leads to another key or to a panic.
 
 use std::sync::LazyLock;
 

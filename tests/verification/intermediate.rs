@@ -1,4 +1,4 @@
-//! The CAs between the signer and its root: what they must be to issue anything.
+//! The CAs between the signer and its root: the conditions under which they may issue certificates.
 
 use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};

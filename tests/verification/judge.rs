@@ -1,4 +1,4 @@
-//! One signer put before the library, as IMDS and the local store hand it over: what it is judged by, and the verdict.
+//! Gives one signer to the library, as IMDS and the trust store would provide it, and returns the verdict.
 
 use std::ops::Range;
 

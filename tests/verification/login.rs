@@ -1,4 +1,4 @@
-//! One login: a key blob sifted and verified with a signer that is really trusted, as the program does it.
+//! One login: a key blob is read and verified with a trusted signer, as in the program.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! All eight partitions, end to end: a signer of that region and domain is accepted there, and nowhere else.
+//! All eight partitions, end to end: a signer of that region and domain is accepted there and nowhere else.
 
 use eic_verify::identity::{ExpectedSigner, IdentityError, PARTITIONS, Region};
 use eic_verify::signer_rejection::SignerRejection;

@@ -1,4 +1,4 @@
-//! A real signer's chain, long expired: the real shape passes everything but what cannot be had any more, its staples.
+//! A real signer's chain, long expired: it passes every check except that its staples no longer exist.
 
 use eic_verify::revocation::StapleProblem;
 use eic_verify::signer_rejection::SignerRejection;

@@ -1,4 +1,4 @@
-//! What a record says: which instance, until when, which key; and that no record spoils another.
+//! The contents of a record: the instance, the expiry time, the key. No record affects another.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

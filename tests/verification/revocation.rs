@@ -1,4 +1,4 @@
-//! Staples that are believed: found by what they speak of, in every legitimate form.
+//! Staples that are accepted: matched by their content, in every legitimate form.
 
 use eic_verify::revocation::StapleProblem;
 use emulator::certificate::RawExtension;

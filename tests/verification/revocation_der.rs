@@ -1,4 +1,4 @@
-//! Staples taken apart and put together again: what the encoding may and may not hold beside what it must.
+//! Staples with changed encoding: what it may contain besides what it must contain.
 
 use eic_verify::ocsp::Unreadable;
 use eic_verify::revocation::StapleProblem;

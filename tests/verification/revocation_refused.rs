@@ -1,4 +1,4 @@
-//! Staples that are not believed, each for one reason.
+//! Staples that are refused, each for one reason.
 
 use eic_verify::ocsp::Unreadable;
 use eic_verify::revocation::StapleProblem;

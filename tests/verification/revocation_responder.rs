@@ -1,4 +1,4 @@
-//! Responders that the issuer did not make one.
+//! Responders to which the issuer did not delegate.
 
 use eic_verify::revocation::{Delegation, StapleProblem};
 use eic_verify::signer_rejection::SignerRejection;

@@ -1,4 +1,4 @@
-//! The local roots: which certificates of the store end a path, whatever stands around them.
+//! The trust store: which of its certificates can be the root of a path, whatever other text the files contain.
 
 use eic_verify::signer_rejection::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};

@@ -1,4 +1,4 @@
-//! Extensions that are there and cannot be read: never as if they were not there.
+//! An extension that cannot be read is never treated as if it were absent.
 
 use eic_verify::revocation::{Delegation, StapleProblem};
 use eic_verify::signer_rejection::SignerRejection;

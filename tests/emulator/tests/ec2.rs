@@ -1,4 +1,4 @@
-//! EC2's query protocol: the instance with its addresses, and refusals in EC2's own terms.
+//! EC2's query protocol: the instance with its addresses, and errors in EC2's own format.
 
 use super::{Reply, send};
 use crate::ec2::{CONTENT_TYPE, SIGNING_NAME, VERSION};

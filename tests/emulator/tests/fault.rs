@@ -1,4 +1,4 @@
-//! Each fault does on the wire what it says.
+//! Each fault has on the wire the effect that it describes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;

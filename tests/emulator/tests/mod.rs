@@ -1,4 +1,4 @@
-//! The emulator's own tests, and the little that they share: a raw client, a scratch folder, openssl.
+//! The emulator's own tests, and what they share: a plain TCP client, a scratch directory, openssl.
 
 mod ec2;
 mod fault;

@@ -1,4 +1,4 @@
-//! What is made here is what openssl takes it for.
+//! openssl reads certificates, staples and signatures of the emulator as they were meant.
 
 use std::path::Path;
 use std::process::Command;

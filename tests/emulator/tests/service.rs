@@ -1,4 +1,4 @@
-//! The service: what it takes, what it refuses and how it says so.
+//! The service: what it accepts, what it refuses, and its error messages.
 
 use serde_json::{Value, json};
 use ssh_key::Mpint;

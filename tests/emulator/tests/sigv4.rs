@@ -1,4 +1,4 @@
-//! Signatures: AWS's own examples, and what the service says to requests that are not signed as they must be.
+//! Signatures: AWS's own examples, and the service's answers to requests with a wrong signature.
 
 use serde_json::{Value, json};
 
