@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::SignerRejection;
 use emulator::{Pki, StapleTemplate};
 
 use crate::chain_rows::rows;

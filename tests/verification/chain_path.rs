@@ -1,8 +1,7 @@
 //! Path building: in whatever order the certificates are served, and together with whatever others, the path to a root in
 //! the trust store is found, and no served certificate is ever that root.
 
-use eic_verify::revocation::StapleProblem;
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{RevocationProblem, SignerRejection};
 use emulator::certificate::NameAttribute;
 use emulator::staple::Status;
 use emulator::{Certificate, Key, Pki, StapleTemplate};
@@ -221,7 +220,7 @@ fn an_intermediate_in_two_versions_one_of_them_revoked_is_taken_in_the_other() {
         let mut case = case.clone();
         let revoked = good_for(&pki, revoked, &pki.root).with_status(Status::Revoked(NOW - HOUR));
         case.staples.push(served(&revoked));
-        case.is_refused_by_staple(ISSUING_CA, StapleProblem::Revoked(span(HOUR)));
+        case.is_refused_by_staple(ISSUING_CA, RevocationProblem::Revoked(span(HOUR)));
         case.staples.push(served(&good_for(&pki, good, &pki.root)));
         case.is_accepted();
     }
@@ -260,7 +259,7 @@ fn the_most_telling_reason_is_given_of_all_paths_that_fail() {
     old.single().this_update = NOW - DAY;
     case.staples.push(served(&old));
     case.is_refused_saying(
-        &crate::judge::revocation(ISSUING_CA, StapleProblem::Ended(span(3 * HOUR))),
+        &crate::judge::revocation(ISSUING_CA, RevocationProblem::Expired(span(3 * HOUR))),
         "staple for Issuing CA ended 3 h ago",
     );
 }

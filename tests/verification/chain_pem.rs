@@ -1,6 +1,6 @@
 //! `signer-cert/` as text: certificates are found between other text, and a missing certificate is reported.
 
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::SignerRejection;
 use emulator::{Certificate, pem};
 
 use crate::judge::{Case, pki};
@@ -118,7 +118,7 @@ fn an_answer_without_a_certificate_says_so() {
 #[test]
 fn a_signer_certificate_that_is_not_der_is_unreadable() {
     serving(|_| pem("CERTIFICATE", b"not DER"))
-        .is_refused_saying(&SignerRejection::Unreadable, "signer certificate cannot be read");
+        .is_refused_saying(&SignerRejection::Malformed, "signer certificate cannot be read");
 }
 
 #[test]
@@ -128,5 +128,5 @@ fn bytes_behind_the_signer_certificate_are_refused() {
         let rest: String = chain[1..].iter().map(Certificate::pem).collect();
         pem("CERTIFICATE", &long) + &rest
     })
-    .is_refused(&SignerRejection::Unreadable);
+    .is_refused(&SignerRejection::Malformed);
 }

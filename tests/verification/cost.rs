@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use eic_verify::revocation::StapleProblem;
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{RevocationProblem, SignerRejection};
 use emulator::worst::{Worst, all};
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -79,7 +78,7 @@ fn made_up_cas_that_could_be_combined_in_many_ways_are_not_searched() {
 #[test]
 fn staples_of_too_many_made_up_responders_are_not_all_judged() {
     let refusal = named("staples of made-up responders");
-    assert_eq!(refusal, revocation(LEAF, StapleProblem::TooMany));
+    assert_eq!(refusal, revocation(LEAF, RevocationProblem::TooManyChecks));
     assert_eq!(
         refusal.to_string(),
         format!("staple for {LEAF} could not be found: too many staples claim to come from its issuer")

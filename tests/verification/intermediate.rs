@@ -1,6 +1,6 @@
 //! The CAs between the signer and its root: the conditions under which they may issue certificates.
 
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Key, Pki, SignatureAlgorithm};
 
@@ -43,7 +43,7 @@ fn a_leaf_that_issues_another_is_refused() {
     let forged = forged.issued_by(&honest);
     pki.leaf = forged.clone();
     pki.chain.insert(0, forged);
-    Case::of(&pki).is_refused(&SignerRejection::NoCa(LEAF.into()));
+    Case::of(&pki).is_refused(&SignerRejection::NotCa(LEAF.into()));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_certificate_that_is_no_ca_s_issues_nothing() {
     };
     for constraints in [None, Some(no_ca)] {
         case_with(|t| t.issuing_ca.basic_constraints = constraints.clone()).is_refused_saying(
-            &SignerRejection::NoCa(ISSUING_CA.into()),
+            &SignerRejection::NotCa(ISSUING_CA.into()),
             "Issuing CA issued one of the signer's certificates, but is no CA (basicConstraints)",
         );
     }

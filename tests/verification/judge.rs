@@ -2,15 +2,11 @@
 
 use std::ops::Range;
 
-use eic_verify::identity::{ExpectedSigner, Region};
-use eic_verify::limits::Limits;
-use eic_verify::ocsp::Served;
-use eic_verify::revocation::StapleProblem;
-use eic_verify::signer::TrustedSigner;
-use eic_verify::signer_chain::SignerChain;
-use eic_verify::signer_rejection::SignerRejection;
-use eic_verify::text::Span;
-use eic_verify::trust_anchor::{Store, TrustAnchors};
+use eic_verify::text::TimeSpan;
+use eic_verify::{
+    ExpectedSigner, Limits, OcspStaple, Region, RevocationProblem, SignerChain, SignerRejection, TrustAnchors,
+    TrustStore, TrustedSigner,
+};
 use emulator::pki::Templates;
 use emulator::{Certificate, Pki, StapleTemplate};
 
@@ -87,9 +83,13 @@ impl Case {
     pub(crate) fn verdict(&self) -> Result<TrustedSigner, SignerRejection> {
         let now = u64::try_from(self.now).expect("a time after 1970");
         let chain = SignerChain::from_pem(&self.chain, &Limits::default())?;
-        let staples: Vec<Served> = self.staples.iter().map(|staple| Served::new(staple)).collect();
-        let store = Store {
-            place: STORE.to_owned(),
+        let staples: Vec<OcspStaple> = self
+            .staples
+            .iter()
+            .map(|staple| OcspStaple::from_base64(staple))
+            .collect();
+        let store = TrustStore {
+            path: STORE.to_owned(),
             files: self.store.clone(),
         };
         let anchors = TrustAnchors::select(store, &chain, now);
@@ -137,7 +137,7 @@ impl Case {
 
     /// Refused because of the staple of the certificate called so.
     #[track_caller]
-    pub(crate) fn is_refused_by_staple(&self, certificate: &str, problem: StapleProblem) {
+    pub(crate) fn is_refused_by_staple(&self, certificate: &str, problem: RevocationProblem) {
         self.is_refused(&revocation(certificate, problem));
     }
 }
@@ -168,10 +168,10 @@ pub(crate) fn isolated_with(change: impl FnOnce(&mut Templates)) -> Case {
 }
 
 /// No root of the store, which has so many certificates, is above what was served, which leads to this CA.
-pub(crate) fn no_anchor(seen: usize, top: &str) -> SignerRejection {
+pub(crate) fn no_anchor(certificates: usize, top: &str) -> SignerRejection {
     SignerRejection::NoAnchor {
         store: STORE.to_owned(),
-        seen,
+        certificates,
         top: top.to_owned(),
     }
 }
@@ -195,17 +195,17 @@ pub(crate) fn expected(region: &str, domain: &str) -> ExpectedSigner {
     ExpectedSigner::new(region, domain.as_bytes()).expect("the domain of that region's partition")
 }
 
-pub(crate) fn revocation(certificate: &str, problem: StapleProblem) -> SignerRejection {
+pub(crate) fn revocation(certificate: &str, problem: RevocationProblem) -> SignerRejection {
     SignerRejection::Revocation {
         certificate: certificate.to_owned(),
         problem,
     }
 }
 
-pub(crate) const MISSING: StapleProblem = StapleProblem::Missing { unreadable: None };
+pub(crate) const MISSING: RevocationProblem = RevocationProblem::Missing { unparsed: None };
 
-pub(crate) fn span(seconds: i64) -> Span {
-    Span {
+pub(crate) fn span(seconds: i64) -> TimeSpan {
+    TimeSpan {
         seconds: u64::try_from(seconds).expect("a span is not negative"),
     }
 }

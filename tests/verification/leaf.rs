@@ -1,6 +1,6 @@
 //! The signer's own certificate: its name, key, purposes, validity and extensions.
 
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::SignerRejection;
 use emulator::certificate::{
     BasicConstraints, KeyUsage, KeyUsages, NameAttribute, ObjectIdentifier, RawExtension, Version, purpose,
 };
@@ -76,7 +76,7 @@ fn a_leaf_without_a_common_name_is_refused() {
 #[test]
 fn a_signer_of_another_region_is_refused() {
     let reason = SignerRejection::OtherRegion {
-        said: "us-east-1.amazonaws.com".into(),
+        signer: "us-east-1.amazonaws.com".into(),
         here: "us-west-2.amazonaws.com".into(),
     };
     let name = signer_name("us-east-1", DOMAIN);
@@ -93,7 +93,7 @@ fn a_signer_of_another_region_is_refused() {
 #[test]
 fn the_right_alternative_name_does_not_make_up_for_another_common_name() {
     named(&[NameAttribute::common_name(&signer_name("us-east-1", DOMAIN))]).is_refused(&SignerRejection::OtherRegion {
-        said: "us-east-1.amazonaws.com".into(),
+        signer: "us-east-1.amazonaws.com".into(),
         here: "us-west-2.amazonaws.com".into(),
     });
 }
@@ -102,7 +102,7 @@ fn the_right_alternative_name_does_not_make_up_for_another_common_name() {
 fn a_signer_under_somebody_else_s_domain_is_refused() {
     named(&[NameAttribute::common_name("managed-ssh-signer.us-west-2.example.com")]).is_refused(
         &SignerRejection::OtherRegion {
-            said: "us-west-2.example.com".into(),
+            signer: "us-west-2.example.com".into(),
             here: "us-west-2.amazonaws.com".into(),
         },
     );
@@ -198,7 +198,7 @@ fn a_leaf_with_junk_within_its_subject_is_refused() {
         for layer in 1..=3 {
             let refusal = with_junk_in_subject(junk, layer).refusal();
             assert!(
-                matches!(refusal, SignerRejection::SubjectMalformed | SignerRejection::Unreadable),
+                matches!(refusal, SignerRejection::SubjectMalformed | SignerRejection::Malformed),
                 "{junk:?} in layer {layer}: {refusal:?}"
             );
         }

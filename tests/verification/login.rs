@@ -4,13 +4,10 @@ use std::ffi::OsStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eic_verify::blob::{BlobError, Refusal, sift};
-use eic_verify::identity::InstanceId;
-use eic_verify::limits::Limits;
-use eic_verify::login::Wanted;
-use eic_verify::record::{RecordRejection, VerifiedKey};
-use eic_verify::signer::TrustedSigner;
-use eic_verify::ssh_key::PublicKey;
+use eic_verify::{
+    BlobError, FingerprintFilter, InstanceId, KeyBlob, Limits, PublicKey, RecordRejection, RefusedRecord,
+    TrustedSigner, VerifiedKey,
+};
 use emulator::{Key, Pki, Record, RecordTemplate};
 
 use crate::judge::{Case, NOW, pki};
@@ -53,15 +50,15 @@ impl Login {
         record.sign(self.signing_key())
     }
 
-    /// Sifts and verifies: the keys that hold, the refusals.
-    pub(crate) fn try_judge(&self, blob: &[u8]) -> Result<(Vec<VerifiedKey>, Vec<Refusal>), BlobError> {
+    /// The verified keys and the refused records.
+    pub(crate) fn try_judge(&self, blob: &[u8]) -> Result<(Vec<VerifiedKey>, Vec<RefusedRecord>), BlobError> {
         let instance = InstanceId::parse(self.instance.as_bytes()).expect("an instance id");
-        let wanted = Wanted::parse(self.fingerprint.as_deref().map(OsStr::new));
+        let filter = FingerprintFilter::parse(self.fingerprint.as_deref().map(OsStr::new));
         let now = u64::try_from(self.now).expect("a time after 1970");
-        let sifted = sift(blob, &wanted, &instance, now, &Limits::default())?;
+        let candidates = KeyBlob::new(blob).select_candidates(&filter, &instance, now, &Limits::default())?;
         let mut keys = Vec::new();
-        let mut refused = sifted.refused;
-        for record in sifted.candidates {
+        let mut refused = candidates.refused;
+        for record in candidates.records {
             match record.verify(&self.signer, &instance, now) {
                 Ok(key) => keys.push(key),
                 Err(refusal) => refused.push(refusal),
@@ -70,7 +67,7 @@ impl Login {
         Ok((keys, refused))
     }
 
-    pub(crate) fn judge(&self, blob: &[u8]) -> (Vec<VerifiedKey>, Vec<Refusal>) {
+    pub(crate) fn judge(&self, blob: &[u8]) -> (Vec<VerifiedKey>, Vec<RefusedRecord>) {
         self.try_judge(blob).expect("it is a key blob")
     }
 

@@ -1,7 +1,6 @@
 //! All eight partitions, end to end: a signer of that region and domain is accepted there and nowhere else.
 
-use eic_verify::identity::{ExpectedSigner, IdentityError, PARTITIONS, Region};
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{ExpectedSigner, IdentityError, PARTITIONS, Region, SignerRejection};
 use emulator::Pki;
 
 use crate::judge::{Case, NOW};
@@ -64,7 +63,7 @@ fn a_signer_is_accepted_in_its_own_region_and_refused_in_every_other() {
                 ..case.clone()
             };
             elsewhere.is_refused(&SignerRejection::OtherRegion {
-                said: format!("{}.{}", PLACES[index].1, PLACES[index].2),
+                signer: format!("{}.{}", PLACES[index].1, PLACES[index].2),
                 here: format!("{region}.{domain}"),
             });
         }
@@ -78,9 +77,9 @@ fn a_domain_of_another_partition_is_refused_before_any_certificate_is_read() {
             assert_eq!(
                 ExpectedSigner::new(region(place), other.as_bytes()),
                 Err(IdentityError::Domain {
-                    said: (*other).to_owned(),
+                    served: (*other).to_owned(),
                     region: place.to_owned(),
-                    belongs: region(place).partition().domain,
+                    expected: region(place).partition().domain,
                 })
             );
         }

@@ -1,7 +1,6 @@
 //! A real signer's chain, long expired: it passes every check except that its staples no longer exist.
 
-use eic_verify::revocation::StapleProblem;
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{RevocationProblem, SignerRejection};
 
 use crate::judge::{Case, MISSING, no_anchor, span};
 
@@ -95,7 +94,7 @@ fn the_real_signer_is_refused_in_another_region() {
     };
     case.is_refused_saying(
         &SignerRejection::OtherRegion {
-            said: "us-east-1.amazonaws.com".into(),
+            signer: "us-east-1.amazonaws.com".into(),
             here: "us-west-2.amazonaws.com".into(),
         },
         "signer is for us-east-1.amazonaws.com, this is us-west-2.amazonaws.com",
@@ -117,5 +116,5 @@ fn a_staple_of_somebody_else_does_not_make_up_for_the_real_one() {
     let pki = emulator::Pki::new("us-east-1", "amazonaws.com", WITHIN);
     let staples = Case::of(&pki).staples;
     let case = Case { staples, ..case() };
-    case.is_refused_by_staple(NAME, StapleProblem::Missing { unreadable: None });
+    case.is_refused_by_staple(NAME, RevocationProblem::Missing { unparsed: None });
 }

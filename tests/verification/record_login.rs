@@ -2,12 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eic_verify::blob::{BlobError, sift};
-use eic_verify::identity::InstanceId;
-use eic_verify::limits::Limits;
-use eic_verify::login::Wanted;
-use eic_verify::record::RecordRejection;
-use eic_verify::ssh_key::KeyRejection;
+use eic_verify::{BlobError, FingerprintFilter, InstanceId, KeyBlob, Limits, PublicKeyError, RecordRejection};
 use emulator::record::blob;
 use emulator::{Key, Record, RecordTemplate};
 
@@ -33,9 +28,9 @@ fn expiring(at: i64) -> RecordTemplate {
     record(1).with("Timestamp", &at.to_string())
 }
 
-fn other_instance(said: &str, here: &str) -> RecordRejection {
+fn other_instance(record: &str, here: &str) -> RecordRejection {
     RecordRejection::OtherInstance {
-        said: said.to_owned(),
+        record: record.to_owned(),
         here: here.to_owned(),
     }
 }
@@ -169,21 +164,25 @@ fn a_record_that_cannot_hold_is_refused_before_any_signer_is_needed() {
     let login = Login::new();
     for template in [expiring(NOW), record(1).with("Instance", "i-0123456789abcdef1")] {
         let blob = login.sign(&template).bytes();
-        let sifted = sift(&blob, &Wanted::Any, &this_instance(), now(), &Limits::default()).expect("a key blob");
-        assert!(sifted.candidates.is_empty());
-        assert_eq!(sifted.refused.len(), 1);
+        let candidates = KeyBlob::new(&blob)
+            .select_candidates(&FingerprintFilter::Any, &this_instance(), now(), &Limits::default())
+            .expect("a key blob");
+        assert!(candidates.records.is_empty());
+        assert_eq!(candidates.refused.len(), 1);
     }
 }
 
 #[test]
-fn a_record_that_expires_after_it_was_sifted_is_refused() {
+fn a_record_that_expires_after_it_was_selected_is_refused() {
     let login = Login::new();
     let (instance, now) = (this_instance(), now());
     let other = InstanceId::parse(b"i-0123456789abcdef1").expect("an instance id");
     let blob = login.sign(&expiring(NOW + 60)).bytes();
     let candidate = || {
-        let sifted = sift(&blob, &Wanted::Any, &instance, now, &Limits::default()).expect("a key blob");
-        sifted.candidates.into_iter().next().expect("a candidate")
+        let candidates = KeyBlob::new(&blob)
+            .select_candidates(&FingerprintFilter::Any, &instance, now, &Limits::default())
+            .expect("a key blob");
+        candidates.records.into_iter().next().expect("a candidate")
     };
     assert!(candidate().verify(&login.signer, &instance, now + 59).is_ok());
     let refusal = candidate()
@@ -237,7 +236,7 @@ fn a_known_header_that_stands_twice_is_refused() {
             .clone();
         template.headers.push(twin);
         let refusal = login.refusal(&login.sign(&template).bytes());
-        assert_eq!(refusal, RecordRejection::Twice(name));
+        assert_eq!(refusal, RecordRejection::Duplicate(name));
         assert_eq!(refusal.to_string(), format!("record has {name} twice"));
     }
 }
@@ -337,7 +336,7 @@ fn options_certificates_and_dss_keys_are_refused_though_the_signer_signed_them()
         (String::from("cert-authority ssh-ed25519"), "cert-authority"),
     ] {
         let refusal = login.refusal(&keyed(&login, &line));
-        assert_eq!(refusal, RecordRejection::Key(KeyRejection::Kind(kind.into())));
+        assert_eq!(refusal, RecordRejection::Key(PublicKeyError::Type(kind.into())));
     }
 }
 
@@ -345,9 +344,9 @@ fn options_certificates_and_dss_keys_are_refused_though_the_signer_signed_them()
 fn a_key_of_another_kind_than_its_line_says_is_refused() {
     let login = Login::new();
     let line = key(1).replace("ssh-ed25519", "ssh-rsa");
-    let reason = KeyRejection::OtherKindInside {
+    let reason = PublicKeyError::OtherType {
         line: "ssh-rsa",
-        blob: "ssh-ed25519".into(),
+        key: "ssh-ed25519".into(),
     };
     assert_eq!(login.refusal(&keyed(&login, &line)), RecordRejection::Key(reason));
 }
@@ -373,7 +372,7 @@ fn rsa_keys_of_2048_to_16384_bits_are_printed_and_others_refused() {
     for bytes in [128, 255, 2049] {
         assert_eq!(
             login.refusal(&keyed(&login, &rsa(bytes))),
-            RecordRejection::Key(KeyRejection::RsaBits(bytes * 8))
+            RecordRejection::Key(PublicKeyError::RsaBits(bytes * 8))
         );
     }
 }
@@ -384,7 +383,7 @@ fn a_key_with_bytes_behind_it_is_refused() {
     let blob = [string(b"ssh-ed25519"), string(&[7; 32]), vec![0]].concat();
     let refusal = login.refusal(&keyed(&login, &format!("ssh-ed25519 {}", STANDARD.encode(blob))));
     assert!(
-        matches!(refusal, RecordRejection::Key(KeyRejection::Malformed(_))),
+        matches!(refusal, RecordRejection::Key(PublicKeyError::Malformed(_))),
         "{refusal:?}"
     );
 }
@@ -397,7 +396,7 @@ fn a_key_whose_number_is_encoded_longer_than_it_is_is_refused() {
     let blob = [string(b"ssh-rsa"), string(&[1, 0, 1]), string(&modulus)].concat();
     let refusal = login.refusal(&keyed(&login, &format!("ssh-rsa {}", STANDARD.encode(blob))));
     assert!(
-        matches!(refusal, RecordRejection::Key(KeyRejection::Malformed(_))),
+        matches!(refusal, RecordRejection::Key(PublicKeyError::Malformed(_))),
         "{refusal:?}"
     );
 }
@@ -430,7 +429,7 @@ fn a_key_line_that_ends_in_a_carriage_return_is_printed_without_it() {
     let within = key(1).replacen('A', "\r", 1);
     assert_eq!(
         login.refusal(&keyed(&login, &within)),
-        RecordRejection::Key(KeyRejection::Base64)
+        RecordRejection::Key(PublicKeyError::Base64)
     );
 }
 
@@ -454,14 +453,16 @@ fn bad_records_of_the_same_key_crowd_no_good_one_out() {
     let login = Login::new();
     let (good, bad) = (login.sign(&record(1)), login.sign(&record(1).with("Timestamp", "1")));
     let records = [vec![&bad; 1000], vec![&good]].concat();
-    let sifted = sifted(&blob(records));
-    assert_eq!((sifted.0, sifted.1, sifted.2), (1, 256, 744));
+    assert_eq!(counts(&blob(records)), (1, 256, 744));
 }
 
 /// How many candidates, refusals and records passed over there are.
-fn sifted(blob: &[u8]) -> (usize, usize, usize) {
-    let sifted = sift(blob, &Wanted::Any, &this_instance(), now(), &Limits::default()).expect("a key blob");
-    (sifted.candidates.len(), sifted.refused.len(), sifted.passed_over)
+/// How many records of the blob are selected, refused and ignored.
+fn counts(blob: &[u8]) -> (usize, usize, usize) {
+    let candidates = KeyBlob::new(blob)
+        .select_candidates(&FingerprintFilter::Any, &this_instance(), now(), &Limits::default())
+        .expect("a key blob");
+    (candidates.records.len(), candidates.refused.len(), candidates.skipped)
 }
 
 #[test]
@@ -469,13 +470,13 @@ fn of_more_records_than_are_judged_those_that_expire_last_are() {
     let login = Login::new();
     let early = login.sign(&expiring(NOW + 10));
     let late = login.sign(&record(2).with("Timestamp", &(NOW + 60).to_string()));
-    assert_eq!(sifted(&blob(vec![&early; 256])), (256, 0, 0));
+    assert_eq!(counts(&blob(vec![&early; 256])), (256, 0, 0));
     for records in [
         [vec![&early; 300], vec![&late]].concat(),
         [vec![&late], vec![&early; 300]].concat(),
     ] {
         let blob = blob(records);
-        assert_eq!(sifted(&blob), (256, 0, 45));
+        assert_eq!(counts(&blob), (256, 0, 45));
         assert!(login.printed(&blob).contains(&key(2)));
     }
 }
@@ -485,9 +486,9 @@ fn more_records_than_the_service_can_make_are_not_even_read() {
     let login = Login::new();
     let good = login.sign(&record(1)).bytes();
     let tiny = "#\n\n".repeat(4095).into_bytes();
-    assert_eq!(sifted(&[&tiny[..], &good].concat()), (1, 256, 4095 - 256));
+    assert_eq!(counts(&[&tiny[..], &good].concat()), (1, 256, 4095 - 256));
     let tiny = "#\n\n".repeat(4096).into_bytes();
-    assert_eq!(sifted(&[&tiny[..], &good].concat()), (0, 256, 4097 - 256));
+    assert_eq!(counts(&[&tiny[..], &good].concat()), (0, 256, 4097 - 256));
 }
 
 #[test]
@@ -500,5 +501,5 @@ fn two_hundred_and_fifty_six_of_the_longest_records_fit_into_the_limit() {
     let wrapped = 684 + 684 / 64 - 344;
     let length = login.sign(&longest).bytes().len() + wrapped + "\n".len();
     assert!(256 * length <= Limits::default().blob_bytes, "{length}");
-    assert_eq!(sifted(&blob(vec![&login.sign(&longest); 256])).0, 256);
+    assert_eq!(counts(&blob(vec![&login.sign(&longest); 256])).0, 256);
 }

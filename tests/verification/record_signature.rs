@@ -1,6 +1,6 @@
 //! A record's signature: RSASSA-PSS with a salt of 32 bytes, by the signer's key, over the bytes as received.
 
-use eic_verify::record::RecordRejection;
+use eic_verify::RecordRejection;
 use emulator::{Key, RecordSignature, RecordTemplate};
 
 use crate::judge::{NOW, with};

@@ -1,6 +1,6 @@
 //! Staples that are accepted: matched by their content, in every legitimate form.
 
-use eic_verify::revocation::StapleProblem;
+use eic_verify::RevocationProblem;
 use emulator::certificate::RawExtension;
 use emulator::staple::{CertIdHash, ResponderName, SingleTemplate, Status};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, StapleTemplate};
@@ -176,14 +176,14 @@ fn a_staple_with_extensions_that_are_not_critical_is_accepted() {
 fn a_staple_counts_from_300_seconds_before_it_begins() {
     leaf_staple(|_, staple| staple.single().this_update = NOW + 300).is_accepted();
     leaf_staple(|_, staple| staple.single().this_update = NOW + 301)
-        .is_refused_by_staple(LEAF, StapleProblem::NotYet(span(301)));
+        .is_refused_by_staple(LEAF, RevocationProblem::NotYetValid(span(301)));
 }
 
 #[test]
 fn a_staple_counts_until_300_seconds_after_it_ended() {
     leaf_staple(|_, staple| staple.single().next_update = Some(NOW - 300)).is_accepted();
     leaf_staple(|_, staple| staple.single().next_update = Some(NOW - 301))
-        .is_refused_by_staple(LEAF, StapleProblem::Ended(span(301)));
+        .is_refused_by_staple(LEAF, RevocationProblem::Expired(span(301)));
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn a_staple_that_names_no_end_counts_for_ten_days_and_300_seconds() {
     };
     without_end(NOW - HOUR).is_accepted();
     without_end(NOW - 10 * DAY - 300).is_accepted();
-    without_end(NOW - 10 * DAY - 301).is_refused_by_staple(LEAF, StapleProblem::Ended(span(301)));
-    without_end(NOW + 301).is_refused_by_staple(LEAF, StapleProblem::NotYet(span(301)));
+    without_end(NOW - 10 * DAY - 301).is_refused_by_staple(LEAF, RevocationProblem::Expired(span(301)));
+    without_end(NOW + 301).is_refused_by_staple(LEAF, RevocationProblem::NotYetValid(span(301)));
 }
 
 #[test]

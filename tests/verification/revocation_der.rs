@@ -1,7 +1,6 @@
 //! Staples with changed encoding: what it may contain besides what it must contain.
 
-use eic_verify::ocsp::Unreadable;
-use eic_verify::revocation::StapleProblem;
+use eic_verify::{OcspParseError, RevocationProblem};
 use emulator::{Pki, SignatureAlgorithm};
 
 use crate::judge::{Case, LEAF, pki};
@@ -76,8 +75,8 @@ fn signed_anew(pki: &Pki, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Case {
 }
 
 #[track_caller]
-fn is_unreadable(case: &Case, why: Unreadable) {
-    case.is_refused_by_staple(LEAF, StapleProblem::Missing { unreadable: Some(why) });
+fn is_unreadable(case: &Case, why: OcspParseError) {
+    case.is_refused_by_staple(LEAF, RevocationProblem::Missing { unparsed: Some(why) });
 }
 
 #[test]
@@ -97,7 +96,7 @@ fn a_value_too_many_at_the_end_of_any_layer_is_refused() {
     // OCSPResponse, [0], ResponseBytes, OCTET STRING, BasicOCSPResponse.
     for layers in 0..5 {
         let case = stapled(&pki, &lengthened(staple.der(), layers, &[0x05, 0x00]));
-        is_unreadable(&case, Unreadable::TrailingBytes);
+        is_unreadable(&case, OcspParseError::TrailingBytes);
     }
 }
 
@@ -106,12 +105,12 @@ fn a_value_too_many_in_what_is_signed_is_refused() {
     let pki = pki();
     is_unreadable(
         &signed_anew(&pki, |data| data.push(vec![0x05, 0x00])),
-        Unreadable::TrailingBytes,
+        OcspParseError::TrailingBytes,
     );
     // At the end of the answer: of the SEQUENCE OF, its last SingleResponse.
     is_unreadable(
         &signed_anew(&pki, |data| data[2] = lengthened(&data[2], 1, &[0x05, 0x00])),
-        Unreadable::TrailingBytes,
+        OcspParseError::TrailingBytes,
     );
 }
 
@@ -132,7 +131,7 @@ fn a_value_too_many_anywhere_in_an_answer_is_refused() {
     // The answer, its CertID, what it says of nextUpdate.
     for positions in [&[0][..], &[0, 0], &[0, 3]] {
         let case = signed_anew(&pki, |data| data[2] = lengthened_at(&data[2], positions, &[0x05, 0x00]));
-        is_unreadable(&case, Unreadable::TrailingBytes);
+        is_unreadable(&case, OcspParseError::TrailingBytes);
     }
 }
 
@@ -145,10 +144,10 @@ fn a_value_too_many_in_a_responder_id_is_refused() {
         signed_anew(&pki, |data| data[0] = id)
     };
     by_key(&[]).is_accepted();
-    is_unreadable(&by_key(&[0x05, 0x00]), Unreadable::TrailingBytes);
+    is_unreadable(&by_key(&[0x05, 0x00]), OcspParseError::TrailingBytes);
     // By name: the Name and nothing else.
     let by_name = signed_anew(&pki, |data| data[0] = lengthened_at(&data[0], &[], &[0x05, 0x00]));
-    is_unreadable(&by_name, Unreadable::TrailingBytes);
+    is_unreadable(&by_name, OcspParseError::TrailingBytes);
 }
 
 #[test]
@@ -160,7 +159,7 @@ fn a_value_too_many_in_an_extension_is_refused() {
         signed_anew(&pki, |data| data.push(list))
     };
     extension(&[]).is_accepted();
-    is_unreadable(&extension(&[0x05, 0x00]), Unreadable::TrailingBytes);
+    is_unreadable(&extension(&[0x05, 0x00]), OcspParseError::TrailingBytes);
 }
 
 #[test]
@@ -168,14 +167,14 @@ fn the_version_may_be_written_out_but_there_is_only_one() {
     let pki = pki();
     let version = |number: u8| signed_anew(&pki, |data| data.insert(0, vec![0xa0, 3, 2, 1, number]));
     version(0).is_accepted();
-    is_unreadable(&version(1), Unreadable::Malformed);
+    is_unreadable(&version(1), OcspParseError::Malformed);
 }
 
 #[test]
 fn times_that_are_no_generalized_times_are_refused() {
     let pki = pki();
     let utc_time = [&[0x17, 13][..], b"250615150640Z"].concat();
-    is_unreadable(&signed_anew(&pki, |data| data[1] = utc_time), Unreadable::Malformed);
+    is_unreadable(&signed_anew(&pki, |data| data[1] = utc_time), OcspParseError::Malformed);
 }
 
 #[test]
@@ -187,5 +186,5 @@ fn a_signature_that_is_not_whole_bytes_is_refused() {
     let unused = der.len() - 257;
     assert_eq!(der[unused - 4..=unused], [0x03, 0x82, 0x01, 0x01, 0]);
     der[unused] = 1;
-    is_unreadable(&stapled(&pki, &der), Unreadable::Malformed);
+    is_unreadable(&stapled(&pki, &der), OcspParseError::Malformed);
 }

@@ -1,7 +1,6 @@
 //! Staples that are refused, each for one reason.
 
-use eic_verify::ocsp::Unreadable;
-use eic_verify::revocation::StapleProblem;
+use eic_verify::{OcspParseError, RevocationProblem};
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 use emulator::staple::{CertIdHash, OcspResponseStatus, ResponderName, SingleTemplate, Status};
 use emulator::{Key, Pki, SignatureAlgorithm, StapleTemplate};
@@ -16,12 +15,12 @@ fn leaf_staple(change: impl FnOnce(&Pki, &mut StapleTemplate)) -> Case {
     Case::of(&pki).stapled([&staple, &pki.staple(&pki.issuing_ca)])
 }
 
-fn unreadable(why: Unreadable) -> StapleProblem {
-    StapleProblem::Missing { unreadable: Some(why) }
+fn unreadable(why: OcspParseError) -> RevocationProblem {
+    RevocationProblem::Missing { unparsed: Some(why) }
 }
 
 #[track_caller]
-fn refused(change: impl FnOnce(&Pki, &mut StapleTemplate), problem: StapleProblem, words: &str) {
+fn refused(change: impl FnOnce(&Pki, &mut StapleTemplate), problem: RevocationProblem, words: &str) {
     leaf_staple(change).is_refused_saying(&revocation(LEAF, problem), &format!("staple for {LEAF} {words}"));
 }
 
@@ -42,7 +41,7 @@ fn a_staple_that_ended_is_refused() {
     Case::of(&pki)
         .stapled([&pki.staple(&pki.leaf), &staple])
         .is_refused_saying(
-            &revocation(ISSUING_CA, StapleProblem::Ended(span(3 * HOUR))),
+            &revocation(ISSUING_CA, RevocationProblem::Expired(span(3 * HOUR))),
             "staple for Issuing CA ended 3 h ago",
         );
 }
@@ -51,7 +50,7 @@ fn a_staple_that_ended_is_refused() {
 fn a_staple_of_the_future_is_refused() {
     refused(
         |_, staple| staple.single().this_update = NOW + 3 * HOUR,
-        StapleProblem::NotYet(span(3 * HOUR)),
+        RevocationProblem::NotYetValid(span(3 * HOUR)),
         "begins in 3 h: is the clock right?",
     );
 }
@@ -60,7 +59,7 @@ fn a_staple_of_the_future_is_refused() {
 fn a_staple_that_ends_before_it_begins_is_refused() {
     refused(
         |_, staple| staple.single().next_update = Some(NOW - 2 * HOUR),
-        StapleProblem::Backwards,
+        RevocationProblem::NextUpdateBeforeThisUpdate,
         "ends before it begins",
     );
 }
@@ -69,7 +68,7 @@ fn a_staple_that_ends_before_it_begins_is_refused() {
 fn a_revoked_leaf_is_refused() {
     refused(
         |_, staple| staple.single().status = Status::Revoked(NOW - 3 * HOUR),
-        StapleProblem::Revoked(span(3 * HOUR)),
+        RevocationProblem::Revoked(span(3 * HOUR)),
         "says that it was revoked 3 h ago",
     );
 }
@@ -78,7 +77,7 @@ fn a_revoked_leaf_is_refused() {
 fn a_leaf_that_is_revoked_from_tomorrow_on_is_refused_today() {
     refused(
         |_, staple| staple.single().status = Status::Revoked(NOW + DAY),
-        StapleProblem::Revoked(span(0)),
+        RevocationProblem::Revoked(span(0)),
         "says that it was revoked 0 s ago",
     );
 }
@@ -89,7 +88,7 @@ fn a_revoked_issuing_ca_is_refused() {
     let revoked = pki.staple(&pki.issuing_ca).with_status(Status::Revoked(NOW - DAY));
     Case::of(&pki)
         .stapled([&pki.staple(&pki.leaf), &revoked])
-        .is_refused_by_staple(ISSUING_CA, StapleProblem::Revoked(span(DAY)));
+        .is_refused_by_staple(ISSUING_CA, RevocationProblem::Revoked(span(DAY)));
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn a_current_revoked_beside_a_good_one_is_refused_whichever_comes_first() {
         for place in 0..=case.staples.len() {
             let mut case = case.clone();
             case.staples.insert(place, served(&revoked));
-            case.is_refused_by_staple(called, StapleProblem::Revoked(span(DAY)));
+            case.is_refused_by_staple(called, RevocationProblem::Revoked(span(DAY)));
         }
     }
 }
@@ -118,7 +117,7 @@ fn a_revoked_staple_is_believed_though_the_good_one_is_newer() {
     revoked.single().this_update = NOW - DAY;
     let mut case = Case::of(&pki);
     case.staples.push(served(&revoked));
-    case.is_refused_by_staple(LEAF, StapleProblem::Revoked(span(DAY)));
+    case.is_refused_by_staple(LEAF, RevocationProblem::Revoked(span(DAY)));
 }
 
 #[test]
@@ -131,7 +130,7 @@ fn good_and_revoked_in_one_staple_is_revoked() {
             };
             staple.singles.insert(first, revoked);
         });
-        case.is_refused_by_staple(LEAF, StapleProblem::Revoked(span(DAY)));
+        case.is_refused_by_staple(LEAF, RevocationProblem::Revoked(span(DAY)));
     }
 }
 
@@ -144,14 +143,14 @@ fn a_revoked_staple_of_a_delegated_responder_is_believed() {
         .delegated_to(&pki.responder(&pki.issuing_ca));
     let mut case = Case::of(&pki);
     case.staples.push(served(&revoked));
-    case.is_refused_by_staple(LEAF, StapleProblem::Revoked(span(DAY)));
+    case.is_refused_by_staple(LEAF, RevocationProblem::Revoked(span(DAY)));
 }
 
 #[test]
 fn a_staple_that_does_not_know_the_certificate_is_refused() {
     refused(
         |_, staple| staple.single().status = Status::Unknown,
-        StapleProblem::Unknown,
+        RevocationProblem::Unknown,
         "says that the responder does not know it",
     );
 }
@@ -233,12 +232,12 @@ fn a_staple_whose_hashes_are_not_of_the_kind_it_says_is_none() {
 fn a_staple_of_another_issuer_for_this_certificate_is_foreign() {
     refused(
         |pki, staple| staple.responder = pki.root.clone(),
-        StapleProblem::Foreign,
+        RevocationProblem::UnknownResponder,
         "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
     refused(
         |pki, staple| staple.responder = pki.leaf.clone(),
-        StapleProblem::Foreign,
+        RevocationProblem::UnknownResponder,
         "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
 }
@@ -247,13 +246,13 @@ fn a_staple_of_another_issuer_for_this_certificate_is_foreign() {
 fn a_staple_in_the_name_of_nobody_is_foreign() {
     refused(
         |_, staple| staple.responder_name = Some(ResponderName::ByName(Vec::new())),
-        StapleProblem::Foreign,
+        RevocationProblem::UnknownResponder,
         "is signed by neither its issuer nor a responder whose certificate it encloses",
     );
     for key in [vec![7; 20], Vec::new()] {
         refused(
             |_, staple| staple.responder_name = Some(ResponderName::ByKey(key)),
-            StapleProblem::Foreign,
+            RevocationProblem::UnknownResponder,
             "is signed by neither its issuer nor a responder whose certificate it encloses",
         );
     }
@@ -263,7 +262,7 @@ fn a_staple_in_the_name_of_nobody_is_foreign() {
 fn a_staple_signed_by_another_key_in_the_issuer_s_name_is_refused() {
     refused(
         |_, staple| staple.signing_key = Some(Key::cached("somebody else")),
-        StapleProblem::Signature,
+        RevocationProblem::Signature,
         "has a wrong signature",
     );
 }
@@ -272,7 +271,7 @@ fn a_staple_signed_by_another_key_in_the_issuer_s_name_is_refused() {
 fn a_staple_with_a_tampered_signature_is_refused() {
     refused(
         |_, staple| staple.tamper_signature = true,
-        StapleProblem::Signature,
+        RevocationProblem::Signature,
         "has a wrong signature",
     );
 }
@@ -284,7 +283,7 @@ fn a_staple_that_encloses_its_issuer_is_judged_by_it_all_the_same() {
             staple.enclosed = vec![pki.issuing_ca.clone()];
             staple.tamper_signature = true;
         },
-        StapleProblem::Signature,
+        RevocationProblem::Signature,
         "has a wrong signature",
     );
 }
@@ -300,7 +299,7 @@ fn a_staple_that_was_changed_after_it_was_signed_is_refused() {
     der[serial.end] = 0x80;
     let mut case = Case::of(&pki);
     case.staples[0] = emulator::base64_lines(&der, None).into();
-    case.is_refused_by_staple(LEAF, StapleProblem::Signature);
+    case.is_refused_by_staple(LEAF, RevocationProblem::Signature);
 }
 
 #[test]
@@ -308,7 +307,7 @@ fn a_staple_signed_with_sha1_or_md5_is_refused() {
     for weak in [SignatureAlgorithm::RsaSha1, SignatureAlgorithm::RsaMd5] {
         refused(
             |_, staple| staple.signature_algorithm = Some(weak),
-            StapleProblem::Algorithm,
+            RevocationProblem::Algorithm,
             "is signed with an algorithm that is not accepted",
         );
     }
@@ -318,7 +317,7 @@ fn a_staple_signed_with_sha1_or_md5_is_refused() {
 fn a_staple_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
     refused(
         |_, staple| staple.claimed_algorithm = Some(SignatureAlgorithm::RsaSha384),
-        StapleProblem::Signature,
+        RevocationProblem::Signature,
         "has a wrong signature",
     );
     refused(
@@ -326,13 +325,13 @@ fn a_staple_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
             staple.signature_algorithm = Some(SignatureAlgorithm::RsaSha1);
             staple.claimed_algorithm = Some(SignatureAlgorithm::RsaSha256);
         },
-        StapleProblem::Signature,
+        RevocationProblem::Signature,
         "has a wrong signature",
     );
     for other in [SignatureAlgorithm::EcdsaSha256, SignatureAlgorithm::Ed25519] {
         refused(
             |_, staple| staple.claimed_algorithm = Some(other),
-            StapleProblem::Algorithm,
+            RevocationProblem::Algorithm,
             "is signed with an algorithm that is not accepted",
         );
     }
@@ -343,12 +342,12 @@ fn a_staple_with_bytes_behind_it_is_refused() {
     let words = "is missing (one that was served is unreadable: trailing bytes)";
     refused(
         |_, staple| staple.trailing = vec![0],
-        unreadable(Unreadable::TrailingBytes),
+        unreadable(OcspParseError::TrailingBytes),
         words,
     );
     refused(
         |_, staple| staple.trailing = vec![0x05, 0x00],
-        unreadable(Unreadable::TrailingBytes),
+        unreadable(OcspParseError::TrailingBytes),
         words,
     );
 }
@@ -358,7 +357,7 @@ fn a_staple_with_bytes_behind_its_basic_response_is_refused() {
     for inner in [vec![0], vec![0x05, 0x00]] {
         refused(
             |_, staple| staple.inner_trailing = inner,
-            unreadable(Unreadable::TrailingBytes),
+            unreadable(OcspParseError::TrailingBytes),
             "is missing (one that was served is unreadable: trailing bytes)",
         );
     }
@@ -369,12 +368,12 @@ fn a_staple_with_an_unknown_critical_extension_is_refused() {
     let words = "is missing (one that was served is unreadable: an unknown critical extension)";
     refused(
         |_, staple| staple.extensions.push(RawExtension::unknown(true)),
-        unreadable(Unreadable::CriticalExtension),
+        unreadable(OcspParseError::CriticalExtension),
         words,
     );
     refused(
         |_, staple| staple.single().extensions.push(RawExtension::unknown(true)),
-        unreadable(Unreadable::CriticalExtension),
+        unreadable(OcspParseError::CriticalExtension),
         words,
     );
 }
@@ -390,7 +389,7 @@ fn an_answer_that_is_no_status_is_refused() {
     ] {
         refused(
             |_, staple| staple.response_status = status,
-            unreadable(Unreadable::Status(number)),
+            unreadable(OcspParseError::Status(number)),
             &format!("is missing (one that was served is unreadable: the responder answered with status {number})"),
         );
     }
@@ -400,7 +399,7 @@ fn an_answer_that_is_no_status_is_refused() {
 fn an_answer_of_another_type_is_refused() {
     refused(
         |_, staple| staple.response_type = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.99"),
-        unreadable(Unreadable::NotBasic),
+        unreadable(OcspParseError::NotBasic),
         "is missing (one that was served is unreadable: not a basic OCSP response)",
     );
 }
@@ -414,7 +413,7 @@ fn an_answer_about_nothing_is_refused() {
 fn a_staple_that_is_not_base64_is_refused_with_that_reason() {
     let mut case = Case::of(&pki());
     case.staples[0] = b"<html>".to_vec();
-    case.is_refused_by_staple(LEAF, unreadable(Unreadable::Base64));
+    case.is_refused_by_staple(LEAF, unreadable(OcspParseError::Base64));
     case.staples[0] = b"MAA=".to_vec();
-    case.is_refused_by_staple(LEAF, unreadable(Unreadable::Malformed));
+    case.is_refused_by_staple(LEAF, unreadable(OcspParseError::Malformed));
 }

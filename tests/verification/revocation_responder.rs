@@ -1,7 +1,6 @@
 //! Responders to which the issuer did not delegate.
 
-use eic_verify::revocation::{Delegation, StapleProblem};
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{DelegationProblem, RevocationProblem, SignerRejection};
 use emulator::certificate::{BasicConstraints, KeyUsage, KeyUsages, NameAttribute, RawExtension, purpose};
 use emulator::staple::ResponderName;
 use emulator::{Certificate, CertificateTemplate, Key, Pki, SignatureAlgorithm};
@@ -26,17 +25,17 @@ fn changed(change: impl FnOnce(&mut CertificateTemplate)) -> Case {
 
 /// Refused for the staple of this certificate, as this responder is not its issuer's, in these words.
 #[track_caller]
-fn is_refused_for(case: &Case, certificate: &str, responder: &str, why: Delegation, words: &str) {
-    let problem = StapleProblem::Delegation {
+fn is_refused_for(case: &Case, certificate: &str, responder: &str, why: DelegationProblem, words: &str) {
+    let problem = RevocationProblem::Delegation {
         responder: responder.to_owned(),
-        why,
+        problem: why,
     };
     let words = format!("staple for {certificate} is signed by responder \"{responder}\", whose certificate {words}");
     case.is_refused_saying(&revocation(certificate, problem), &words);
 }
 
 #[track_caller]
-fn is_refused(case: &Case, why: Delegation, words: &str) {
+fn is_refused(case: &Case, why: DelegationProblem, words: &str) {
     is_refused_for(case, LEAF, "OCSP Responder", why, words);
 }
 
@@ -44,7 +43,7 @@ fn is_refused(case: &Case, why: Delegation, words: &str) {
 #[track_caller]
 fn is_of_another(case: &Case, issuer: &str) {
     let words = format!("was issued by another CA, {issuer}");
-    is_refused(case, Delegation::OtherIssuer(issuer.to_owned()), &words);
+    is_refused(case, DelegationProblem::OtherIssuer(issuer.to_owned()), &words);
 }
 
 /// Refused as its certificate only says to be the issuing CA's.
@@ -52,7 +51,7 @@ fn is_of_another(case: &Case, issuer: &str) {
 fn is_unsigned(case: &Case) {
     is_refused(
         case,
-        Delegation::Signature(ISSUING_CA.into()),
+        DelegationProblem::Signature(ISSUING_CA.into()),
         "names Issuing CA as its issuer, but is not signed by it",
     );
 }
@@ -63,13 +62,15 @@ fn is_not_vouched_for(case: &Case, name: &str, words: &str) {
     match case.refusal() {
         SignerRejection::Revocation {
             problem:
-                StapleProblem::Delegation {
-                    why: why @ Delegation::Path(_),
+                RevocationProblem::Delegation {
+                    problem: why @ DelegationProblem::Path(_),
                     ..
                 },
             ..
         } => {
-            let Delegation::Path(error) = &why else { unreachable!() };
+            let DelegationProblem::Path(error) = &why else {
+                unreachable!()
+            };
             assert_eq!(variant(error), name);
             is_refused(case, why, words);
         }
@@ -102,7 +103,7 @@ fn a_responder_without_ocsp_signing_is_refused() {
     ] {
         is_refused(
             &changed(|t| t.extended_key_usage = purposes),
-            Delegation::Purpose,
+            DelegationProblem::ExtendedKeyUsage,
             "is not for OCSP signing (extendedKeyUsage)",
         );
     }
@@ -112,7 +113,7 @@ fn a_responder_without_ocsp_signing_is_refused() {
 fn a_responder_whose_key_usage_lacks_digital_signature_is_refused() {
     is_refused(
         &changed(|t| t.key_usage = Some(KeyUsage(KeyUsages::KeyCertSign | KeyUsages::NonRepudiation))),
-        Delegation::KeyUsage,
+        DelegationProblem::KeyUsage,
         "does not allow signing (keyUsage)",
     );
 }
@@ -126,12 +127,12 @@ fn a_responder_that_is_valid_for_this_second_alone_is_accepted() {
 fn a_responder_whose_certificate_expired_is_refused_without_slack() {
     is_refused(
         &changed(|t| t.not_after = NOW - 1),
-        Delegation::Expired(span(1)),
+        DelegationProblem::Expired(span(1)),
         "expired 1 s ago",
     );
     is_refused(
         &changed(|t| t.not_before = NOW + 1),
-        Delegation::NotYetValid(span(1)),
+        DelegationProblem::NotYetValid(span(1)),
         "begins in 1 s: is the clock right?",
     );
 }
@@ -166,7 +167,7 @@ fn a_responder_of_a_ca_below_the_issuer_is_refused() {
         &Case::of(&pki).stapled([&pki.staple(&pki.leaf), &staple]),
         ISSUING_CA,
         "OCSP Responder",
-        Delegation::OtherIssuer(ISSUING_CA.into()),
+        DelegationProblem::OtherIssuer(ISSUING_CA.into()),
         "was issued by another CA, Issuing CA",
     );
 }
@@ -223,7 +224,7 @@ fn a_responder_that_is_not_enclosed_is_foreign() {
     staple.enclosed.clear();
     Case::of(&pki)
         .stapled([&staple, &pki.staple(&pki.issuing_ca)])
-        .is_refused_by_staple(LEAF, StapleProblem::Foreign);
+        .is_refused_by_staple(LEAF, RevocationProblem::UnknownResponder);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_responder_that_imds_serves_in_the_chain_instead_is_foreign() {
     pki.chain.push(responder);
     Case::of(&pki)
         .stapled([&staple, &issuing])
-        .is_refused_by_staple(LEAF, StapleProblem::Foreign);
+        .is_refused_by_staple(LEAF, RevocationProblem::UnknownResponder);
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn a_responder_that_is_enclosed_but_not_named_is_foreign() {
         staple.responder_name = Some(name);
         Case::of(&pki)
             .stapled([&staple, &pki.staple(&pki.issuing_ca)])
-            .is_refused_by_staple(LEAF, StapleProblem::Foreign);
+            .is_refused_by_staple(LEAF, RevocationProblem::UnknownResponder);
     }
 }
 
@@ -261,7 +262,7 @@ fn the_leaf_itself_is_no_responder() {
         &delegated(|pki| pki.leaf.clone()),
         LEAF,
         LEAF,
-        Delegation::Purpose,
+        DelegationProblem::ExtendedKeyUsage,
         "is not for OCSP signing (extendedKeyUsage)",
     );
 }
@@ -273,7 +274,7 @@ fn a_proper_responder_s_staple_with_a_wrong_signature_is_refused() {
     staple.signing_key = Some(Key::cached("somebody else"));
     Case::of(&pki)
         .stapled([&staple, &pki.staple(&pki.issuing_ca)])
-        .is_refused_by_staple(LEAF, StapleProblem::Signature);
+        .is_refused_by_staple(LEAF, RevocationProblem::Signature);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The trust store: which of its certificates can be the root of a path, whatever other text the files contain.
 
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, pem};
 

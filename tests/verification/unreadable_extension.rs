@@ -1,7 +1,6 @@
 //! An extension that cannot be read is never treated as if it were absent.
 
-use eic_verify::revocation::{Delegation, StapleProblem};
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{DelegationProblem, RevocationProblem, SignerRejection};
 use emulator::CertificateTemplate;
 use emulator::certificate::{ObjectIdentifier, RawExtension};
 
@@ -63,9 +62,9 @@ fn a_responder_whose_key_usage_cannot_be_read_is_refused() {
             .stapled([&staple, &pki.staple(&pki.issuing_ca)])
             .is_refused_by_staple(
                 LEAF,
-                StapleProblem::Delegation {
+                RevocationProblem::Delegation {
                     responder: "OCSP Responder".into(),
-                    why: Delegation::KeyUsage,
+                    problem: DelegationProblem::KeyUsage,
                 },
             );
     }

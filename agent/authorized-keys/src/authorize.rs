@@ -18,14 +18,10 @@ use crate::host::machine::Machine;
 use crate::host::{clock, output, trust_store};
 use crate::options::Options;
 use crate::report::{self, Report};
-use eic_verify::blob;
-use eic_verify::identity::{self, ExpectedSigner, InstanceId};
-use eic_verify::limits::Limits;
-use eic_verify::login::{UserName, Wanted};
-use eic_verify::ocsp::Served;
-use eic_verify::signer::TrustedSigner;
-use eic_verify::signer_chain::SignerChain;
-use eic_verify::trust_anchor::TrustAnchors;
+use eic_verify::{
+    ExpectedSigner, FingerprintFilter, InstanceId, KeyBlob, Limits, OcspStaple, Region, SignerChain, TrustAnchors,
+    TrustedSigner, UserName,
+};
 
 /// Prints the valid keys of the user, logs, and returns the exit status.
 #[must_use]
@@ -131,18 +127,18 @@ async fn fetch_and_verify(
 ) -> Result<(), Failure> {
     // Was a key pushed for the user?
     let limits = Limits::default();
-    let wanted = Wanted::parse(options.fingerprint.as_deref());
+    let filter = FingerprintFilter::parse(options.fingerprint.as_deref());
     let endpoints = options
         .imds_endpoint
         .clone()
         .map_or_else(Endpoint::link_local, |only| vec![only]);
     let imds = Imds::connect(&endpoints, &limits, pending).await?;
     let pushed = blob_and_instance_id(&imds, user, machine).await?;
-    let Some((blob, instance)) = pushed.filter(|(blob, _)| !blob::is_empty(blob)) else {
+    let Some((blob, instance)) = pushed.filter(|(blob, _)| !KeyBlob::new(blob).is_empty()) else {
         decision.no_record = Some(NoRecord::NothingPushed);
         return Ok(());
     };
-    decision.queried = wanted.given().map(str::to_owned);
+    decision.queried = filter.given().map(str::to_owned);
     let instance = instance?;
     if let Machine::Xen(Some(own)) = machine
         && *own != instance
@@ -155,10 +151,10 @@ async fn fetch_and_verify(
     }
 
     // Is there a record for the offered key, for this instance, that has not expired?
-    let sifted = blob::sift(&blob, &wanted, &instance, clock::now(), &limits)?;
-    decision.refused = sifted.refused;
-    decision.skipped = sifted.passed_over;
-    if sifted.candidates.is_empty() {
+    let candidates = KeyBlob::new(&blob).select_candidates(&filter, &instance, clock::now(), &limits)?;
+    decision.refused = candidates.refused;
+    decision.skipped = candidates.skipped;
+    if candidates.records.is_empty() {
         decision.no_record = decision.refused.is_empty().then_some(NoRecord::OtherFingerprint);
         return Ok(());
     }
@@ -205,15 +201,19 @@ async fn fetch_and_verify(
     let staples = try_join_all(staple_names.iter().map(|name| imds.staple(name)));
     let (answers, anchors) = join!(async { try_join!(older_imds, staples) }, anchors);
     let ((document, zone), staples) = answers?;
-    let region = identity::region(placement.as_deref(), document.as_deref(), zone.as_deref())?;
+    let region = Region::from_imds(placement.as_deref(), document.as_deref(), zone.as_deref())?;
     let expected = ExpectedSigner::new(region, &domain)?;
-    let staples: Vec<Served> = staples.iter().flatten().map(|answer| Served::new(answer)).collect();
+    let staples: Vec<OcspStaple> = staples
+        .iter()
+        .flatten()
+        .map(|answer| OcspStaple::from_base64(answer))
+        .collect();
 
     // Is the signer trusted, and did it sign the records? The clock is read after everything was fetched: an attacker who
     // delays answers gains no time.
     let now = clock::now();
     let signer = TrustedSigner::establish(&chain, &staples, &anchors?, &expected, now)?;
-    for record in sifted.candidates {
+    for record in candidates.records {
         match record.verify(&signer, &instance, now) {
             Ok(key) => decision.keys.push(key),
             Err(refusal) => decision.refused.push(refusal),

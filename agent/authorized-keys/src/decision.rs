@@ -7,10 +7,7 @@ use crate::host::deadline::TimedOut;
 use crate::host::imds::ImdsError;
 use crate::host::machine::CLOUD_INIT_INSTANCE_ID;
 use crate::host::trust_store::TrustStoreError;
-use eic_verify::blob::{BlobError, Refusal};
-use eic_verify::identity::{IdentityError, InstanceId};
-use eic_verify::record::VerifiedKey;
-use eic_verify::signer_rejection::SignerRejection;
+use eic_verify::{BlobError, IdentityError, InstanceId, RefusedRecord, SignerRejection, VerifiedKey};
 
 /// What a run found out. It is filled in step by step, so that after a failure it shows how far the run got.
 #[derive(Debug, Default)]
@@ -20,7 +17,7 @@ pub(crate) struct Decision {
     /// The valid keys.
     pub(crate) keys: Vec<VerifiedKey>,
     /// The records for the offered key that are not valid.
-    pub(crate) refused: Vec<Refusal>,
+    pub(crate) refused: Vec<RefusedRecord>,
     /// The number of records that were not judged because there are too many.
     pub(crate) skipped: usize,
     /// Why there is no record to judge, if there is none.

@@ -4,20 +4,20 @@
 //! runs `eic_run_authorized_keys` for each key that the client offers, and the program does this:
 //!
 //! ```text
-//!  sshd ── %u %f ──► options ─► login::UserName, login::Wanted       a name that cannot have a key: done
+//!  sshd ── %u %f ──► options ─► UserName, FingerprintFilter           a name that cannot have a key: done
 //!                                     │
 //!  /sys ────────────► machine ────────┤                               not an EC2 instance: done
 //!                                     ▼
-//!  IMDS ── token, keys ─────────► blob::sift ─► record::Record        nobody pushed a key, or no record fits: done
-//!       ── region, domain ──────► identity::ExpectedSigner
-//!       ── signer-cert ─────────► signer_chain::SignerChain ──┐
-//!       ── staples ─────────────► ocsp::Served ───────────────┤
-//!  trust store ─────────────────► trust_anchor::TrustAnchors ─┤
-//!                                                             ▼
-//!                                         signer::TrustedSigner       a path to a CA of the trust store,
-//!                                                             │       and for each certificate a revocation::NotRevoked
-//!                                                             ▼
-//!                                         record::VerifiedKey ─► stdout, and the audit log
+//!  IMDS ── token, keys ─────────► KeyBlob ─► UnverifiedRecord         nobody pushed a key, or no record fits: done
+//!       ── region, domain ──────► ExpectedSigner
+//!       ── signer-cert ─────────► SignerChain ──┐
+//!       ── signer-ocsp ─────────► OcspStaple ───┤
+//!  trust store ─────────────────► TrustAnchors ─┤
+//!                                               ▼
+//!                                         TrustedSigner               a path to a CA of the trust store, on which no
+//!                                               │                     certificate is revoked
+//!                                               ▼
+//!                                         VerifiedKey ─► stdout, and the audit log
 //! ```
 //!
 //! | file | what it does |
@@ -30,7 +30,7 @@
 //! | [`host`] | touches the world (files, sockets, processes, the clock) and decides nothing |
 //! | [`eic_verify`] | decides, from bytes and a clock reading alone |
 //!
-//! Only a [`eic_verify::record::VerifiedKey`] can be printed, only a [`eic_verify::signer::TrustedSigner`] can make one, and
+//! Only a [`eic_verify::VerifiedKey`] can be printed, only a [`eic_verify::TrustedSigner`] can make one, and
 //! neither can be made in any other way.
 #![cfg_attr(
     not(test),

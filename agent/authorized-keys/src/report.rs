@@ -7,9 +7,8 @@ use std::path::Path;
 use crate::decision::{Decision, Failure, NoRecord};
 use crate::host::audit_log::{About, LogLine};
 use crate::host::deadline::Expiry;
-use eic_verify::login::UserName;
-use eic_verify::record::VerifiedKey;
 use eic_verify::text::{printable, quoted};
+use eic_verify::{UserName, VerifiedKey};
 
 /// The most refusals that are logged one by one: a user who pushes more does not get more lines.
 const REFUSALS_LOGGED: usize = 8;

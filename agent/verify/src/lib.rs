@@ -1,5 +1,5 @@
-//! Everything that decides. It takes bytes, a clock reading and local roots, and touches no file, socket, environment
-//! or clock.
+//! Verifies SSH public keys that EC2 Instance Connect pushed to an instance.
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     deny(
@@ -13,21 +13,22 @@
 )]
 #![deny(clippy::disallowed_methods)]
 
-pub mod blob;
-mod candidates;
-mod certificate;
-mod der;
-pub mod identity;
-pub mod limits;
-pub mod login;
-pub mod ocsp;
-mod pem;
-mod purpose;
-pub mod record;
-pub mod revocation;
-pub mod signer;
-pub mod signer_chain;
-pub mod signer_rejection;
-pub mod ssh_key;
+mod identity;
+mod limits;
+mod login;
+mod record;
+mod revocation;
+mod signer;
 pub mod text;
-pub mod trust_anchor;
+mod x509;
+
+pub use identity::{ExpectedSigner, IdentityError, InstanceId, PARTITIONS, Partition, Region, SignerCas};
+pub use limits::Limits;
+pub use login::{FingerprintFilter, UserName};
+pub use record::{
+    BlobError, Candidates, KeyBlob, PublicKey, PublicKeyError, RecordRejection, RefusedRecord, UnverifiedRecord,
+    VerifiedKey,
+};
+pub use revocation::{DelegationProblem, OcspParseError, OcspStaple, RevocationProblem};
+pub use signer::{SignerChain, SignerRejection, TrustAnchors, TrustStore, TrustedSigner};
+pub use x509::PathError;

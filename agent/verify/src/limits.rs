@@ -56,11 +56,3 @@ impl Default for Limits {
         }
     }
 }
-
-/// Bytes of the local trust store that are read. Debian's bundle of 140 roots has 220 KB.
-///
-/// Not part of [`Limits`]: the store is ours, the bound only keeps a mistake (a device, a log file) from filling memory.
-pub const TRUST_STORE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Files of a trust store that is a folder. Debian's has 280 entries, each root under two names.
-pub const TRUST_STORE_FILES: usize = 2048;

@@ -1,22 +1,22 @@
-//! What sshd asks for: the keys of one user, perhaps of one fingerprint only.
+//! The login that sshd asks about: the user, and the key that is offered.
 
 use std::ffi::OsStr;
 
-use super::text::printable;
+use crate::text::printable;
 
-/// The longest user name that the service takes, in characters.
-const LONGEST_USER: usize = 32;
+/// The maximum length of a user name in the service's API, in characters.
+const MAX_USER_CHARACTERS: usize = 32;
 
-/// A user name that the service would take a key for.
+/// A user name that a key can be pushed for.
 ///
-/// The signature on a record does not cover the user: only the path that the record was fetched from does. So the
-/// grammar is the API's own (`SendSSHPublicKey`, `InstanceOSUser`), in which every character stands for itself in a
-/// URL, and what is outside it is never sent, not even encoded.
+/// A record's signature does not cover the user: only the path that the record was fetched from names the user. So the
+/// only names accepted are those of the API (`SendSSHPublicKey`, `InstanceOSUser`), in which no character has a special
+/// meaning in a URL. Other names are never sent, not even percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
 impl UserName {
-    /// The user name in sshd's `%u`; `None` where nobody can have pushed a key for it.
+    /// The user name in sshd's `%u`; `None` if no key can be pushed for it.
     #[must_use]
     pub fn parse(user: &OsStr) -> Option<Self> {
         let user = user.to_str()?;
@@ -28,32 +28,33 @@ impl UserName {
             b'0'..=b'9' => body.iter().any(|b| !b.is_ascii_digit()),
             first => first.is_ascii_alphabetic() || *first == b'_',
         };
-        // The grammar's last character, where all 32 are there, is of a class without `@` and `.`.
-        let fits = user.len() < LONGEST_USER || (user.len() == LONGEST_USER && !user.ends_with(['@', '.']));
+        // In the API's pattern, the last of 32 characters can be neither `@` nor `.`.
+        let fits =
+            user.len() < MAX_USER_CHARACTERS || (user.len() == MAX_USER_CHARACTERS && !user.ends_with(['@', '.']));
         let known = body.iter().all(|b| b.is_ascii_alphanumeric() || b"@._-".contains(b));
         (starts_well && fits && known).then(|| Self(user.to_owned()))
     }
 
-    /// The name, exactly as sshd gave it.
+    /// The name, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The fingerprint in sshd's `%f`: which key somebody is offering just now.
+/// The keys that a login asks for, according to the fingerprint of the offered key (sshd's `%f`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// Only the key with this `SHA256:` fingerprint.
-    Key(String),
-    /// Every key that holds, for sshd to pick from: a fingerprint was given, in a form that is no filter (`MD5:…`).
+pub enum FingerprintFilter {
+    /// Only the key with this fingerprint, in the form `SHA256:…`.
+    Only(String),
+    /// Every key: the fingerprint that was given is in another form (`MD5:…`), which is not used as a filter.
     AnyAs(String),
-    /// Every key that holds; no fingerprint was given.
+    /// Every key: no fingerprint was given.
     Any,
 }
 
-impl Wanted {
-    /// What to look for, by sshd's second argument.
+impl FingerprintFilter {
+    /// The filter for sshd's `%f`; `None`: sshd is configured without `%f`.
     #[must_use]
     pub fn parse(fingerprint: Option<&OsStr>) -> Self {
         let Some(given) = fingerprint else {
@@ -61,26 +62,26 @@ impl Wanted {
         };
         let text = printable(given.as_encoded_bytes());
         if text.starts_with("SHA256:") {
-            Self::Key(text)
+            Self::Only(text)
         } else {
             Self::AnyAs(text)
         }
     }
 
-    /// The fingerprint as it was given, made fit to be logged.
+    /// The fingerprint that was given, as printable ASCII for the log.
     #[must_use]
     pub fn given(&self) -> Option<&str> {
         match self {
-            Self::Key(text) | Self::AnyAs(text) => Some(text),
+            Self::Only(text) | Self::AnyAs(text) => Some(text),
             Self::Any => None,
         }
     }
 
-    /// Whether a key with the fingerprint `fingerprint` (in the form `SHA256:…`) is looked for.
+    /// Whether the login asks for the key with this fingerprint, in the form `SHA256:…`.
     #[must_use]
-    pub fn includes(&self, fingerprint: &str) -> bool {
+    pub fn matches(&self, fingerprint: &str) -> bool {
         match self {
-            Self::Key(text) => text == fingerprint,
+            Self::Only(text) => text == fingerprint,
             Self::AnyAs(_) | Self::Any => true,
         }
     }
@@ -153,14 +154,14 @@ mod tests {
 
     #[test]
     fn a_sha256_fingerprint_is_a_filter_and_any_other_form_is_not() {
-        let sha256 = Wanted::parse(Some(OsStr::new("SHA256:abc")));
-        assert!(sha256.includes("SHA256:abc"));
-        assert!(!sha256.includes("SHA256:abd"));
-        let md5 = Wanted::parse(Some(OsStr::new("MD5:00:11")));
-        assert!(md5.includes("SHA256:abc"));
+        let sha256 = FingerprintFilter::parse(Some(OsStr::new("SHA256:abc")));
+        assert!(sha256.matches("SHA256:abc"));
+        assert!(!sha256.matches("SHA256:abd"));
+        let md5 = FingerprintFilter::parse(Some(OsStr::new("MD5:00:11")));
+        assert!(md5.matches("SHA256:abc"));
         assert_eq!(md5.given(), Some("MD5:00:11"));
-        assert!(Wanted::parse(None).includes("SHA256:abc"));
-        assert_eq!(Wanted::parse(None).given(), None);
+        assert!(FingerprintFilter::parse(None).matches("SHA256:abc"));
+        assert_eq!(FingerprintFilter::parse(None).given(), None);
     }
 
     proptest! {

@@ -44,12 +44,12 @@ fn escaped(bytes: &[u8], longest: usize, also: &[u8]) -> String {
 
 /// A span of time as an admin would say it: `12 s`, `4 min`, `3 h`, `9 d`. Rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span {
+pub struct TimeSpan {
     /// The span in seconds.
     pub seconds: u64,
 }
 
-impl Span {
+impl TimeSpan {
     /// The span from `earlier` to `later` (seconds since the epoch); nothing where they are the other way round.
     #[must_use]
     pub fn between(earlier: u64, later: u64) -> Self {
@@ -59,7 +59,7 @@ impl Span {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, unit) = match self.seconds {
             0..120 => (self.seconds, "s"),
@@ -69,6 +69,12 @@ impl fmt::Display for Span {
         };
         write!(f, "{count} {unit}")
     }
+}
+
+/// The only line of an answer, with or without a line feed at its end; `None` if the answer is not UTF-8.
+pub(crate) fn single_line(answer: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(answer).ok()?;
+    Some(text.strip_suffix('\n').unwrap_or(text))
 }
 
 #[cfg(test)]
@@ -108,13 +114,13 @@ mod tests {
 
     #[test]
     fn spans_read_as_an_admin_says_them() {
-        let said = |seconds| Span { seconds }.to_string();
+        let said = |seconds| TimeSpan { seconds }.to_string();
         assert_eq!(said(12), "12 s");
         assert_eq!(said(119), "119 s");
         assert_eq!(said(120), "2 min");
         assert_eq!(said(3 * 3600), "3 h");
         assert_eq!(said(9 * 86_400), "9 d");
-        assert_eq!(Span::between(10, 5).seconds, 0);
+        assert_eq!(TimeSpan::between(10, 5).seconds, 0);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{regular_file, safe_path};
-use eic_verify::identity::InstanceId;
+use eic_verify::InstanceId;
 
 /// The DMI asset tag, below `/sys`: on Nitro, the instance ID.
 const BOARD_ASSET_TAG: &str = "devices/virtual/dmi/id/board_asset_tag";

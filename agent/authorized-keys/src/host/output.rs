@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use eic_verify::record::VerifiedKey;
+use eic_verify::VerifiedKey;
 
 /// Prints the keys, one per line, and then the lines of the chained command, all in one write. It is not an error if the
 /// reader has closed its end: sshd may have read enough.

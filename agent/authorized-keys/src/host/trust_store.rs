@@ -6,9 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::regular_file;
-use eic_verify::limits::{TRUST_STORE_BYTES, TRUST_STORE_FILES};
+use eic_verify::TrustStore;
 use eic_verify::text::printable;
-use eic_verify::trust_anchor::Store;
 
 /// Where operating systems keep their CA certificates. The first path that exists is read.
 pub const DEFAULT_PATHS: [&str; 5] = [
@@ -23,11 +22,18 @@ pub const DEFAULT_PATHS: [&str; 5] = [
     "/etc/ssl/certs",
 ];
 
+/// The bytes of the store that are read at most: a limit in case the path names a device or a log file. Debian's bundle of
+/// 140 CA certificates has 220 KB.
+const TRUST_STORE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The files of a store that are read at most, if it is a directory. Debian's has 280 entries, two for each certificate.
+const TRUST_STORE_FILES: usize = 2048;
+
 /// Reads the store at `path`, or at the first of [`DEFAULT_PATHS`] that exists: a bundle, or every file of a directory.
 ///
 /// # Errors
 /// [`TrustStoreError`], with the path and the reason.
-pub fn read(path: Option<&Path>) -> Result<Store, TrustStoreError> {
+pub fn read(path: Option<&Path>) -> Result<TrustStore, TrustStoreError> {
     let path = match path {
         Some(path) => path.to_owned(),
         None => DEFAULT_PATHS
@@ -42,8 +48,8 @@ pub fn read(path: Option<&Path>) -> Result<Store, TrustStoreError> {
         regular_file::read(&path, TRUST_STORE_BYTES).map(|bundle| vec![bundle])
     };
     match files {
-        Ok(files) => Ok(Store {
-            place: name(&path),
+        Ok(files) => Ok(TrustStore {
+            path: name(&path),
             files,
         }),
         Err(error) => Err(TrustStoreError::Unreadable { path, error }),

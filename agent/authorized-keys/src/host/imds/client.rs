@@ -15,10 +15,8 @@ use super::http::{HttpClients, body};
 use super::pending_answers::PendingAnswers;
 use super::retries::Retries;
 use super::token::{first_to_answer, request_token};
-use eic_verify::identity::InstanceId;
-use eic_verify::limits::Limits;
-use eic_verify::login::UserName;
 use eic_verify::text::quoted;
+use eic_verify::{InstanceId, Limits, UserName};
 
 /// How long the token may take, over both addresses and the retries. If IMDS never answers, every login takes this much
 /// longer, so it is short; a real IMDS answers within a few milliseconds.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::endpoint::Endpoint;
 use super::error::ImdsError;
 use super::http::body;
-use eic_verify::limits::Limits;
+use eic_verify::Limits;
 
 /// How long the IPv4 address may stay silent before the IPv6 address is tried as well: the 250 ms of RFC 8305 (section 5)
 /// and a little more.

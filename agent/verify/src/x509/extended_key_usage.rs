@@ -1,17 +1,15 @@
-//! What certificates may be for (extendedKeyUsage, RFC 5280 4.2.1.12): the check that path building makes of each, and the
-//! one of the whole path.
+//! extendedKeyUsage (RFC 5280 4.2.1.12): the check of each certificate during path building, and that of the whole path.
 
 use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext};
 use x509_parser::extensions::ExtendedKeyUsage;
 
 use super::certificate::Certificate;
-use super::identity::SignerCas;
 
-/// One purpose, as webpki and as x509-parser know it.
+/// One key purpose, for webpki and for x509-parser.
 struct KeyPurpose {
-    /// Its object identifier, without header.
+    /// The contents of its object identifier.
     oid: &'static [u8],
-    /// Whether it is there.
+    /// Whether an extension contains it.
     is_in: fn(&ExtendedKeyUsage<'_>) -> bool,
 }
 
@@ -31,29 +29,22 @@ const OCSP_SIGNING: KeyPurpose = KeyPurpose {
     is_in: |usage| usage.ocsp_signing,
 };
 
-/// What a path's certificates must be for.
+/// The extendedKeyUsage that the certificates of a path must have.
 ///
-/// webpki's own validator makes a list of what a certificate has instead, for its error; made-up certificates with ten
-/// thousand purposes would make that cost milliseconds, again and again.
+/// This is used in place of webpki's own validator, which lists the purposes that a certificate has instead in its error:
+/// with fabricated certificates of ten thousand purposes, each such list takes milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// serverAuth, wherever a certificate has an extendedKeyUsage.
+pub(crate) enum RequiredUsage {
+    /// serverAuth, in certificates that have an extendedKeyUsage.
     Server,
-    /// serverAuth or clientAuth, wherever a certificate has an extendedKeyUsage.
+    /// serverAuth or clientAuth, in certificates that have an extendedKeyUsage.
     ServerOrClient,
-    /// OCSPSigning, and an extendedKeyUsage that says so.
+    /// OCSPSigning, in a certificate that must have an extendedKeyUsage.
     OcspSigning,
 }
 
-impl Purpose {
-    /// What a path from a signer of these CAs must be for.
-    pub(crate) fn of_signers(cas: SignerCas) -> Self {
-        match cas {
-            SignerCas::Public => Self::Server,
-            SignerCas::Private => Self::ServerOrClient,
-        }
-    }
-
+impl RequiredUsage {
+    /// The key purposes any one of which is enough.
     fn alternatives(self) -> &'static [KeyPurpose] {
         match self {
             Self::Server => &[SERVER_AUTH],
@@ -62,20 +53,20 @@ impl Purpose {
         }
     }
 
-    /// Whether a certificate by itself may be for this.
-    pub(crate) fn is_of(self, certificate: &Certificate<'_>) -> bool {
+    /// Whether this certificate, taken alone, has the usage.
+    pub(crate) fn is_allowed_by(self, certificate: &Certificate<'_>) -> bool {
         self.alternatives()
             .iter()
-            .any(|purpose| certificate.is_for(purpose.is_in))
+            .any(|purpose| certificate.allows_extended_key_usage(purpose.is_in))
     }
 
-    /// The certificate that keeps the path from being for this; `None` where all of them, the root included, are for one
-    /// and the same purpose.
+    /// The first certificate of the path that does not allow the usage; `None` if one key purpose is allowed by all of
+    /// them, the root included.
     ///
-    /// RFC 5280 knows of no extendedKeyUsage in a root, and the Baseline Requirements (7.1.2.1.2) forbid it; OpenSSL
-    /// judges the root by it as it does any other CA. A root whose owner says what it is for is taken at its word, and
-    /// anyExtendedKeyUsage says that it is not restricted.
-    pub(crate) fn forbidden_by<'c>(
+    /// RFC 5280 does not describe extendedKeyUsage in a root, and the Baseline Requirements (7.1.2.1.2) forbid it; OpenSSL
+    /// applies it to the root as to any other CA. Where a root has one, this does the same; in a root,
+    /// anyExtendedKeyUsage means that it is not restricted.
+    pub(crate) fn first_without<'c>(
         self,
         below: &[&'c Certificate<'c>],
         root: &'c Certificate<'c>,
@@ -85,16 +76,16 @@ impl Purpose {
             let below = below
                 .iter()
                 .copied()
-                .find(|certificate| !certificate.is_for(purpose.is_in));
-            let root = (!root.is_for(|usage| usage.any || (purpose.is_in)(usage))).then_some(root);
-            let forbidding = below.or(root);
-            first = first.or(Some(forbidding?));
+                .find(|certificate| !certificate.allows_extended_key_usage(purpose.is_in));
+            let root = (!root.allows_extended_key_usage(|usage| usage.any || (purpose.is_in)(usage))).then_some(root);
+            let without = below.or(root);
+            first = first.or(Some(without?));
         }
         first
     }
 }
 
-impl ExtendedKeyUsageValidator for Purpose {
+impl ExtendedKeyUsageValidator for RequiredUsage {
     fn validate(&self, ids: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
         let mut restricted = false;
         for id in ids {

@@ -1,5 +1,6 @@
-//! The pushed public key: which kinds are accepted, and the one form in which they are printed.
+//! The pushed public key: the accepted key types, and the form in which a key is printed.
 
+use std::error::Error;
 use std::fmt;
 
 use base64::Engine;
@@ -7,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use ssh_key::HashAlg;
 use ssh_key::public::KeyData;
 
-use super::text::quoted;
+use crate::text::quoted;
 
-/// The kinds of key that sshd takes and the service may carry; never ssh-dss (broken) and never certificates (whoever
-/// holds the CA behind one decides, not the record's signer).
+/// The key types that sshd accepts and the service can push. ssh-dss is not accepted because it is broken, certificates
+/// because their CA would decide about the login instead of the record's signer.
 const ACCEPTED: [&str; 7] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -21,124 +22,127 @@ const ACCEPTED: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// The shortest RSA modulus, in bits: what the service and OpenSSH's default demand.
-const RSA_LEAST_BITS: usize = 2048;
+/// The minimum size of an RSA modulus, in bits: the service's minimum.
+const RSA_MIN_BITS: usize = 2048;
 
-/// The longest RSA modulus, in bits: OpenSSH's own bound (`SSHBUF_MAX_BIGNUM`).
-const RSA_MOST_BITS: usize = 16384;
+/// The maximum size of an RSA modulus, in bits: OpenSSH's own maximum (`SSHBUF_MAX_BIGNUM`).
+const RSA_MAX_BITS: usize = 16384;
 
-/// A well-formed public key. Whether it may log in is another question.
+/// A well-formed SSH public key of an accepted type. It need not be verified: see [`VerifiedKey`](crate::VerifiedKey).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    kind: &'static str,
+    key_type: &'static str,
     blob: Vec<u8>,
     fingerprint: String,
 }
 
 impl PublicKey {
-    /// Reads a key line: kind, base64, and perhaps a comment, between blanks and tabs in any number (people paste). A
-    /// carriage return at its end is part of the line end, as to OpenSSH.
+    /// Parses a key line: key type, base64, and an optional comment, separated by any number of spaces and tabs, because
+    /// users paste keys. As in OpenSSH, a carriage return at the end belongs to the end of the line.
     ///
     /// # Errors
-    /// [`KeyRejection`] names what is wrong with it.
-    pub fn parse(line: &[u8]) -> Result<Self, KeyRejection> {
+    /// [`PublicKeyError`] if the line is malformed or the key is not accepted.
+    pub fn parse(line: &[u8]) -> Result<Self, PublicKeyError> {
         let mut words = line
             .strip_suffix(b"\r")
             .unwrap_or(line)
             .split(|b| matches!(b, b' ' | b'\t'))
             .filter(|word| !word.is_empty());
         let word = words.next().unwrap_or_default();
-        let kind = ACCEPTED
+        let key_type = ACCEPTED
             .into_iter()
-            .find(|kind| kind.as_bytes() == word)
-            .ok_or_else(|| KeyRejection::Kind(quoted(word)))?;
+            .find(|key_type| key_type.as_bytes() == word)
+            .ok_or_else(|| PublicKeyError::Type(quoted(word)))?;
         let blob = STANDARD
-            .decode(words.next().ok_or(KeyRejection::NoBlob)?)
-            .map_err(|_| KeyRejection::Base64)?;
-        // The error quotes from the blob what it likes.
-        let malformed = |error: ssh_key::Error| KeyRejection::Malformed(quoted(error.to_string().as_bytes()));
+            .decode(words.next().ok_or(PublicKeyError::NoKey)?)
+            .map_err(|_| PublicKeyError::Base64)?;
+        // ssh-key's error can contain any part of the key.
+        let malformed = |error: ssh_key::Error| PublicKeyError::Malformed(quoted(error.to_string().as_bytes()));
         let key = ssh_key::PublicKey::from_bytes(&blob).map_err(malformed)?;
-        if key.algorithm().as_str() != kind {
-            return Err(KeyRejection::OtherKindInside {
-                line: kind,
-                blob: quoted(key.algorithm().as_str().as_bytes()),
+        if key.algorithm().as_str() != key_type {
+            return Err(PublicKeyError::OtherType {
+                line: key_type,
+                key: quoted(key.algorithm().as_str().as_bytes()),
             });
         }
         check_rsa_size(key.key_data())?;
         Ok(Self {
-            kind,
+            key_type,
             fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
-            // Encoded anew from what was understood: nothing that was not can ride along.
+            // Encoded again from the parsed fields, so that nothing else is printed.
             blob: key.to_bytes().map_err(malformed)?,
         })
     }
 
-    /// The fingerprint as sshd writes it: `SHA256:` and base64 without padding.
+    /// The fingerprint in the form of sshd's `%f`: `SHA256:` and base64 without padding.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The key as a line of `authorized_keys`: kind and base64, no options, no comment, no line end.
+    /// The key as a line of an `authorized_keys` file: key type and base64, without options, comment or line feed.
     #[must_use]
     pub fn authorized_keys_line(&self) -> String {
-        format!("{} {}", self.kind, STANDARD.encode(&self.blob))
+        format!("{} {}", self.key_type, STANDARD.encode(&self.blob))
     }
 }
 
-fn check_rsa_size(key: &KeyData) -> Result<(), KeyRejection> {
+fn check_rsa_size(key: &KeyData) -> Result<(), PublicKeyError> {
     let KeyData::Rsa(rsa) = key else {
         return Ok(());
     };
     let modulus = rsa.n.as_positive_bytes().unwrap_or_default();
     let leading_zeros = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let bits = modulus.len() * 8 - leading_zeros;
-    if (RSA_LEAST_BITS..=RSA_MOST_BITS).contains(&bits) {
+    if (RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) {
         Ok(())
     } else {
-        Err(KeyRejection::RsaBits(bits))
+        Err(PublicKeyError::RsaBits(bits))
     }
 }
 
-/// Why a key line is not taken.
+/// Why a key line is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyRejection {
-    /// The line does not begin with a kind of key that is accepted (options, certificates, ssh-dss, anything else).
-    Kind(String),
-    /// Nothing follows the kind.
-    NoBlob,
-    /// What follows the kind is not base64.
+#[non_exhaustive]
+pub enum PublicKeyError {
+    /// The line starts with this word instead of an accepted key type: options, the type of a certificate, ssh-dss.
+    Type(String),
+    /// Nothing follows the key type.
+    NoKey,
+    /// The word after the key type is not valid base64.
     Base64,
-    /// The key is not one of its kind.
+    /// The key is malformed.
     Malformed(String),
-    /// The line says one kind and the key another.
-    OtherKindInside {
-        /// What the line says.
+    /// The key is not of the type that the line has.
+    OtherType {
+        /// The key type in the line.
         line: &'static str,
-        /// What the key says.
-        blob: String,
+        /// The key type in the key itself.
+        key: String,
     },
-    /// An RSA modulus of this many bits.
+    /// The RSA modulus has this many bits.
     RsaBits(usize),
 }
 
-impl fmt::Display for KeyRejection {
+impl fmt::Display for PublicKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(word) => write!(f, "key line begins with \"{word}\", no kind of key that is accepted"),
-            Self::NoBlob => f.write_str("key line ends after the kind"),
+            Self::Type(word) => write!(f, "key line begins with \"{word}\", no kind of key that is accepted"),
+            Self::NoKey => f.write_str("key line ends after the kind"),
             Self::Base64 => f.write_str("key is not base64"),
             Self::Malformed(why) => write!(f, "key is malformed: {why}"),
-            Self::OtherKindInside { line, blob } => {
-                write!(f, "key line says {line}, the key itself {blob}")
+            Self::OtherType { line, key } => {
+                write!(f, "key line says {line}, the key itself {key}")
             }
             Self::RsaBits(bits) => write!(
                 f,
-                "RSA key has {bits} bits, accepted are {RSA_LEAST_BITS} to {RSA_MOST_BITS}"
+                "RSA key has {bits} bits, accepted are {RSA_MIN_BITS} to {RSA_MAX_BITS}"
             ),
         }
     }
 }
+
+impl Error for PublicKeyError {}
 
 #[cfg(test)]
 mod tests {
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_that_the_service_or_sshd_takes_is_accepted() {
+    fn every_key_type_that_the_service_can_push_is_accepted() {
         let point = |length: usize| [vec![4], vec![1; length]].concat();
         let ecdsa = |size: u16, length| {
             let name = format!("nistp{size}");
@@ -221,21 +225,24 @@ mod tests {
         ] {
             let text = format!("{kind} AAAA");
             assert!(
-                matches!(PublicKey::parse(text.as_bytes()), Err(KeyRejection::Kind(_))),
+                matches!(PublicKey::parse(text.as_bytes()), Err(PublicKeyError::Type(_))),
                 "{kind}"
             );
         }
         let with_option = [b"no-pty ".to_vec(), line("ssh-ed25519", &ed25519())].concat();
-        assert_eq!(PublicKey::parse(&with_option), Err(KeyRejection::Kind("no-pty".into())));
+        assert_eq!(
+            PublicKey::parse(&with_option),
+            Err(PublicKeyError::Type("no-pty".into()))
+        );
     }
 
     #[test]
     fn a_key_that_is_not_what_its_line_says_is_refused() {
         assert_eq!(
             PublicKey::parse(&line("ssh-rsa", &ed25519())),
-            Err(KeyRejection::OtherKindInside {
+            Err(PublicKeyError::OtherType {
                 line: "ssh-rsa",
-                blob: "ssh-ed25519".into()
+                key: "ssh-ed25519".into()
             })
         );
     }
@@ -245,32 +252,32 @@ mod tests {
         for bits in [8, 1024, 2047, 16385] {
             assert_eq!(
                 PublicKey::parse(&line("ssh-rsa", &rsa(bits))),
-                Err(KeyRejection::RsaBits(bits))
+                Err(PublicKeyError::RsaBits(bits))
             );
         }
     }
 
     #[test]
-    fn a_key_with_bytes_behind_it_is_refused() {
+    fn a_key_with_bytes_after_it_is_refused() {
         let long = [ed25519(), vec![0]].concat();
         assert!(matches!(
             PublicKey::parse(&line("ssh-ed25519", &long)),
-            Err(KeyRejection::Malformed(_))
+            Err(PublicKeyError::Malformed(_))
         ));
     }
 
     #[test]
     fn a_line_without_a_readable_key_is_refused() {
-        assert_eq!(PublicKey::parse(b"ssh-ed25519"), Err(KeyRejection::NoBlob));
-        assert_eq!(PublicKey::parse(b"ssh-ed25519 ****"), Err(KeyRejection::Base64));
-        assert_eq!(PublicKey::parse(b"ssh-ed25519 AA\rAA"), Err(KeyRejection::Base64));
+        assert_eq!(PublicKey::parse(b"ssh-ed25519"), Err(PublicKeyError::NoKey));
+        assert_eq!(PublicKey::parse(b"ssh-ed25519 ****"), Err(PublicKeyError::Base64));
+        assert_eq!(PublicKey::parse(b"ssh-ed25519 AA\rAA"), Err(PublicKeyError::Base64));
         assert_eq!(
             PublicKey::parse(b"ssh-ed25519\rAAAA"),
-            Err(KeyRejection::Kind("ssh-ed25519\\x0dAAAA".into()))
+            Err(PublicKeyError::Type("ssh-ed25519\\x0dAAAA".into()))
         );
         assert!(matches!(
             PublicKey::parse(b"ssh-ed25519 AAAA"),
-            Err(KeyRejection::Malformed(_))
+            Err(PublicKeyError::Malformed(_))
         ));
     }
 

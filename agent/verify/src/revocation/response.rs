@@ -1,12 +1,13 @@
-//! One staple read: an OCSP response (RFC 6960) as IMDS serves it, taken apart without a judgement.
+//! A stapled OCSP response (RFC 6960) as IMDS serves it, and its fields. Nothing in it is verified here.
 
+use std::error::Error;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use x509_parser::asn1_rs::{Class, Tag};
 
-use super::der::{Der, DerError, bits};
+use crate::x509::{Der, DerError, bit_string_bytes};
 
 /// id-sha1 (RFC 8017 B.1).
 const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
@@ -15,98 +16,97 @@ const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 /// id-pkix-ocsp-basic (RFC 6960 4.2.1).
 const OCSP_BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
 
-/// A staple as it was served, decoded but not yet read.
+/// A stapled OCSP response for one certificate of the signer's chain, as IMDS serves it. It is not verified.
 #[derive(Debug)]
-pub struct Served(Result<Vec<u8>, Unreadable>);
+pub struct OcspStaple(Result<Vec<u8>, OcspParseError>);
 
-impl Served {
-    /// Decodes an answer of `signer-ocsp/<name>`: base64, perhaps wrapped.
+impl OcspStaple {
+    /// Decodes the IMDS answer `managed-ssh-keys/signer-ocsp/<name>`: base64, with or without line breaks.
+    ///
+    /// A response that cannot be decoded proves nothing, but is not an error: another one may be valid.
     #[must_use]
-    pub fn new(answer: &[u8]) -> Self {
+    pub fn from_base64(answer: &[u8]) -> Self {
         let packed: Vec<u8> = answer
             .iter()
             .copied()
             .filter(|byte| !byte.is_ascii_whitespace())
             .collect();
-        Self(STANDARD.decode(packed).map_err(|_| Unreadable::Base64))
+        Self(STANDARD.decode(packed).map_err(|_| OcspParseError::Base64))
     }
 
-    /// The response in it.
-    ///
-    /// # Errors
-    /// [`Unreadable`] says what is wrong with it.
-    pub fn read(&self) -> Result<Staple<'_>, Unreadable> {
+    /// The fields of the response.
+    pub(crate) fn parse(&self) -> Result<BasicOcspResponse<'_>, OcspParseError> {
         match &self.0 {
-            Ok(der) => Staple::from_der(der),
+            Ok(der) => BasicOcspResponse::from_der(der),
             Err(why) => Err(*why),
         }
     }
 }
 
-/// A BasicOCSPResponse (RFC 6960 4.2.1) taken apart. Whether its signature and times hold is judged in `revocation`.
+/// The fields of a BasicOCSPResponse (RFC 6960 4.2.1). Its signature and times are not checked.
 #[derive(Debug)]
-pub struct Staple<'a> {
-    /// The bytes that are signed: tbsResponseData, with its header.
-    pub signed: &'a [u8],
-    /// Who says to have signed.
-    pub responder: ResponderId<'a>,
-    /// What is said, of one certificate each.
-    pub statements: Vec<Statement<'a>>,
-    /// The contents of the signature's AlgorithmIdentifier, without its header.
-    pub algorithm: &'a [u8],
+pub(crate) struct BasicOcspResponse<'a> {
+    /// tbsResponseData with its DER header: the bytes that the signature covers.
+    pub(super) signed: &'a [u8],
+    /// The responder that claims to have signed it.
+    pub(super) responder: ResponderId<'a>,
+    /// The statuses of certificates.
+    pub(super) responses: Vec<SingleResponse<'a>>,
+    /// The contents of the signature's AlgorithmIdentifier, without the DER header.
+    pub(super) algorithm: &'a [u8],
     /// The signature.
-    pub signature: &'a [u8],
-    /// The certificates enclosed for whoever verifies, each with its header.
-    pub certificates: Vec<&'a [u8]>,
+    pub(super) signature: &'a [u8],
+    /// The certificates that the response includes (`certs`), each with its DER header.
+    pub(super) certificates: Vec<&'a [u8]>,
 }
 
-/// ResponderID: by name (the Name, with its header) or by key (SHA-1 of the public key's bits).
+/// ResponderID (RFC 6960 4.2.1).
 #[derive(Debug, PartialEq, Eq)]
-pub enum ResponderId<'a> {
-    /// The responder certificate's subject.
+pub(super) enum ResponderId<'a> {
+    /// The subject of the responder's certificate: the Name, with its DER header.
     Name(&'a [u8]),
-    /// The SHA-1 of the responder's public key.
+    /// The SHA-1 hash of the responder's public key bits.
     Key(&'a [u8]),
 }
 
-/// SingleResponse: the status of one certificate for a span of time.
+/// SingleResponse (RFC 6960 4.2.1): the status of one certificate.
 #[derive(Debug)]
-pub struct Statement<'a> {
-    /// Which certificate.
-    pub certificate: CertId<'a>,
-    /// What is said of it.
-    pub status: Status,
-    /// The time at which that was known, in seconds since the epoch.
-    pub this_update: i64,
-    /// The time until which there will be nothing newer, in seconds since the epoch.
-    pub next_update: Option<i64>,
+pub(super) struct SingleResponse<'a> {
+    /// The certificate.
+    pub(super) certificate: CertId<'a>,
+    /// Its status.
+    pub(super) status: CertStatus,
+    /// The time at which the status was known to be correct, in seconds since the epoch.
+    pub(super) this_update: i64,
+    /// The time by which newer information will be available, in seconds since the epoch.
+    pub(super) next_update: Option<i64>,
 }
 
-/// CertID (RFC 6960 4.1.1): a certificate by hashes of its issuer and by its serial number.
+/// CertID (RFC 6960 4.1.1): identifies a certificate by its serial number and hashes of its issuer's name and key.
 #[derive(Debug)]
-pub struct CertId<'a> {
-    /// How name and key are hashed; `None` for an algorithm other than SHA-1 and SHA-256.
-    pub hash: Option<Hash>,
+pub(super) struct CertId<'a> {
+    /// The hash algorithm; `None` if it is neither SHA-1 nor SHA-256.
+    pub(super) hash: Option<HashAlgorithm>,
     /// The hash of the issuer's Name.
-    pub issuer_name: &'a [u8],
+    pub(super) issuer_name: &'a [u8],
     /// The hash of the issuer's public key bits.
-    pub issuer_key: &'a [u8],
-    /// The serial number's bytes.
-    pub serial: &'a [u8],
+    pub(super) issuer_key: &'a [u8],
+    /// The bytes of the serial number.
+    pub(super) serial: &'a [u8],
 }
 
-/// A hash of a CertID. It identifies; it vouches for nothing.
+/// The hash algorithm of a CertID. The hashes identify the issuer; nothing is trusted because of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA-1, what responders use.
+pub(super) enum HashAlgorithm {
+    /// SHA-1, which responders use.
     Sha1,
     /// SHA-256.
     Sha256,
 }
 
-/// CertStatus.
+/// CertStatus (RFC 6960 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(super) enum CertStatus {
     /// Not revoked.
     Good,
     /// Revoked at this time, in seconds since the epoch.
@@ -115,19 +115,19 @@ pub enum Status {
     Unknown,
 }
 
-impl<'a> Staple<'a> {
-    fn from_der(der: &'a [u8]) -> Result<Self, Unreadable> {
+impl<'a> BasicOcspResponse<'a> {
+    fn from_der(der: &'a [u8]) -> Result<Self, OcspParseError> {
         let mut response = Der::whole(der)?.sequence()?;
-        // OCSPResponseStatus: successful(0), and five ways to say that there is no answer.
+        // OCSPResponseStatus: successful(0), or one of five errors (RFC 6960 4.2.1).
         match response.take(Class::Universal, Tag::Enumerated.0)? {
             [0] => {}
-            [status] => return Err(Unreadable::Status(*status)),
-            _ => return Err(Unreadable::Malformed),
+            [status] => return Err(OcspParseError::Status(*status)),
+            _ => return Err(OcspParseError::Malformed),
         }
         let mut bytes = response.explicit(0)?.sequence()?;
         response.end()?;
         if bytes.take(Class::Universal, Tag::Oid.0)? != OCSP_BASIC {
-            return Err(Unreadable::NotBasic);
+            return Err(OcspParseError::NotBasic);
         }
         let mut basic = Der::within(bytes.take(Class::Universal, Tag::OctetString.0)?)
             .only()?
@@ -136,10 +136,10 @@ impl<'a> Staple<'a> {
 
         let signed = basic.take_whole()?;
         let algorithm = basic.take(Class::Universal, Tag::Sequence.0)?;
-        let signature = bits(basic.take(Class::Universal, Tag::BitString.0)?)?;
+        let signature = bit_string_bytes(basic.take(Class::Universal, Tag::BitString.0)?)?;
         let mut certificates = Vec::new();
-        if let Some(enclosed) = basic.optional_explicit(0)? {
-            let mut list = enclosed.sequence()?;
+        if let Some(included) = basic.optional_explicit(0)? {
+            let mut list = included.sequence()?;
             while !list.is_empty() {
                 certificates.push(list.take_whole()?);
             }
@@ -148,9 +148,9 @@ impl<'a> Staple<'a> {
 
         let mut data = Der::whole(signed)?.sequence()?;
         if let Some(version) = data.optional_explicit(0)? {
-            // DER leaves the default v1(0) out, but responders that write it exist; there is no other version.
+            // In DER the default v1(0) is absent, but some responders include it. There is no other version.
             if version.integer()? != [0] {
-                return Err(Unreadable::Malformed);
+                return Err(OcspParseError::Malformed);
             }
         }
         let responder = data.responder_id()?;
@@ -158,14 +158,14 @@ impl<'a> Staple<'a> {
         let mut list = Der::within(data.take(Class::Universal, Tag::Sequence.0)?);
         data.extensions(1)?;
         data.end()?;
-        let mut statements = Vec::new();
+        let mut responses = Vec::new();
         while !list.is_empty() {
-            statements.push(list.statement()?);
+            responses.push(list.single_response()?);
         }
         Ok(Self {
             signed,
             responder,
-            statements,
+            responses,
             algorithm,
             signature,
             certificates,
@@ -173,9 +173,9 @@ impl<'a> Staple<'a> {
     }
 }
 
-/// What of a response is not DER in general.
+/// The types that only OCSP responses have.
 impl<'a> Der<'a> {
-    fn responder_id(&mut self) -> Result<ResponderId<'a>, Unreadable> {
+    fn responder_id(&mut self) -> Result<ResponderId<'a>, OcspParseError> {
         if let Some(name) = self.optional_explicit(1)? {
             return Ok(ResponderId::Name(name.only()?.rest()));
         }
@@ -185,10 +185,10 @@ impl<'a> Der<'a> {
         Ok(ResponderId::Key(hash))
     }
 
-    fn statement(&mut self) -> Result<Statement<'a>, Unreadable> {
+    fn single_response(&mut self) -> Result<SingleResponse<'a>, OcspParseError> {
         let mut single = Self::within(self.take(Class::Universal, Tag::Sequence.0)?);
         let certificate = single.cert_id()?;
-        let status = single.status()?;
+        let status = single.cert_status()?;
         let this_update = single.time()?;
         let next_update = match single.optional_explicit(0)? {
             Some(mut time) => {
@@ -200,7 +200,7 @@ impl<'a> Der<'a> {
         };
         single.extensions(1)?;
         single.end()?;
-        Ok(Statement {
+        Ok(SingleResponse {
             certificate,
             status,
             this_update,
@@ -208,12 +208,12 @@ impl<'a> Der<'a> {
         })
     }
 
-    fn cert_id(&mut self) -> Result<CertId<'a>, Unreadable> {
+    fn cert_id(&mut self) -> Result<CertId<'a>, OcspParseError> {
         let mut id = Self::within(self.take(Class::Universal, Tag::Sequence.0)?);
         let mut algorithm = Self::within(id.take(Class::Universal, Tag::Sequence.0)?);
         let hash = match algorithm.take(Class::Universal, Tag::Oid.0)? {
-            SHA1 => Some(Hash::Sha1),
-            SHA256 => Some(Hash::Sha256),
+            SHA1 => Some(HashAlgorithm::Sha1),
+            SHA256 => Some(HashAlgorithm::Sha256),
             _ => None,
         };
         let issuer_name = id.take(Class::Universal, Tag::OctetString.0)?;
@@ -228,22 +228,22 @@ impl<'a> Der<'a> {
         })
     }
 
-    fn status(&mut self) -> Result<Status, Unreadable> {
+    fn cert_status(&mut self) -> Result<CertStatus, OcspParseError> {
         if self.next_is(Class::ContextSpecific, 0) {
             self.take(Class::ContextSpecific, 0)?;
-            Ok(Status::Good)
+            Ok(CertStatus::Good)
         } else if self.next_is(Class::ContextSpecific, 1) {
             let mut revoked = self.explicit(1)?;
-            Ok(Status::Revoked(revoked.time()?))
+            Ok(CertStatus::Revoked(revoked.time()?))
         } else {
             self.take(Class::ContextSpecific, 2)?;
-            Ok(Status::Unknown)
+            Ok(CertStatus::Unknown)
         }
     }
 
-    /// Passes over `[tag] EXPLICIT Extensions`, where they are there. None is known here that may be critical
-    /// (RFC 6960 4.4: a nonce would be useless in a staple), so a critical one is refused.
-    fn extensions(&mut self, tag: u32) -> Result<(), Unreadable> {
+    /// Skips `[tag] EXPLICIT Extensions OPTIONAL`. No critical extension is supported (RFC 6960 4.4: a nonce has no use in
+    /// a stapled response), so a critical one is refused.
+    fn extensions(&mut self, tag: u32) -> Result<(), OcspParseError> {
         let Some(extensions) = self.optional_explicit(tag)? else {
             return Ok(());
         };
@@ -254,7 +254,7 @@ impl<'a> Der<'a> {
             if extension.next_is(Class::Universal, Tag::Boolean.0)
                 && extension.take(Class::Universal, Tag::Boolean.0)? != [0]
             {
-                return Err(Unreadable::CriticalExtension);
+                return Err(OcspParseError::CriticalExtension);
             }
             extension.take(Class::Universal, Tag::OctetString.0)?;
             extension.end()?;
@@ -263,24 +263,25 @@ impl<'a> Der<'a> {
     }
 }
 
-/// Why a staple cannot be read.
+/// Why a stapled OCSP response cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
-    /// It is not base64.
+#[non_exhaustive]
+pub enum OcspParseError {
+    /// It is not valid base64.
     Base64,
     /// It is not the DER of an OCSPResponse.
     Malformed,
-    /// Bytes follow a value where none may.
+    /// Bytes follow the last value of a structure.
     TrailingBytes,
-    /// The responder had no answer: this OCSPResponseStatus other than successful.
+    /// The responder reported an error: its OCSPResponseStatus is this value instead of successful(0).
     Status(u8),
     /// It is not a BasicOCSPResponse.
     NotBasic,
-    /// It has an unknown extension marked critical.
+    /// It has a critical extension. None is supported.
     CriticalExtension,
 }
 
-impl From<DerError> for Unreadable {
+impl From<DerError> for OcspParseError {
     fn from(error: DerError) -> Self {
         match error {
             DerError::Malformed => Self::Malformed,
@@ -289,7 +290,7 @@ impl From<DerError> for Unreadable {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for OcspParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base64 => f.write_str("not base64"),
@@ -301,6 +302,8 @@ impl fmt::Display for Unreadable {
         }
     }
 }
+
+impl Error for OcspParseError {}
 
 #[cfg(test)]
 mod tests {
@@ -316,37 +319,52 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_says_so() {
-        assert_eq!(Served::new(b"<html>").read().unwrap_err(), Unreadable::Base64);
-        assert_eq!(Served::new(b"").read().unwrap_err(), Unreadable::Malformed);
+        assert_eq!(
+            OcspStaple::from_base64(b"<html>").parse().unwrap_err(),
+            OcspParseError::Base64
+        );
+        assert_eq!(
+            OcspStaple::from_base64(b"").parse().unwrap_err(),
+            OcspParseError::Malformed
+        );
     }
 
     #[test]
     fn base64_may_be_wrapped() {
         // A response that says tryLater(3), RFC 6960 4.2.1.
-        assert_eq!(Served::new(b"MAMK\nAQM=\n").read().unwrap_err(), Unreadable::Status(3));
+        assert_eq!(
+            OcspStaple::from_base64(b"MAMK\nAQM=\n").parse().unwrap_err(),
+            OcspParseError::Status(3)
+        );
     }
 
     #[test]
-    fn bytes_behind_the_response_are_refused() {
+    fn bytes_after_the_response_are_refused() {
         let mut response = der(0x30, &der(0x0a, &[3]));
         response.push(0);
-        assert_eq!(Staple::from_der(&response).unwrap_err(), Unreadable::TrailingBytes);
+        assert_eq!(
+            BasicOcspResponse::from_der(&response).unwrap_err(),
+            OcspParseError::TrailingBytes
+        );
     }
 
     #[test]
     fn a_response_of_another_type_is_refused() {
         let bytes = der(0x30, &[der(0x06, &[0x2a]), der(0x04, &[])].concat());
         let response = der(0x30, &[der(0x0a, &[0]), der(0xa0, &bytes)].concat());
-        assert_eq!(Staple::from_der(&response).unwrap_err(), Unreadable::NotBasic);
+        assert_eq!(
+            BasicOcspResponse::from_der(&response).unwrap_err(),
+            OcspParseError::NotBasic
+        );
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-            let _ = Staple::from_der(&bytes);
+            let _ = BasicOcspResponse::from_der(&bytes);
             let wrapped = [&[0x30, 3, 0x0a, 1, 0], bytes.as_slice()].concat();
-            let _ = Staple::from_der(&wrapped);
-            let _ = Served::new(&bytes).read();
+            let _ = BasicOcspResponse::from_der(&wrapped);
+            let _ = OcspStaple::from_base64(&bytes).parse();
         }
     }
 }

@@ -1,0 +1,50 @@
+//! Why the signer that this instance must expect cannot be determined.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why the signer that this instance must expect cannot be determined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The region's name fits no partition of AWS.
+    Region(String),
+    /// The Availability Zone's name does not start with the name of a region.
+    Zone(String),
+    /// The instance identity document is not JSON with a region.
+    Document(String),
+    /// IMDS has no region, no instance identity document and no Availability Zone.
+    NoRegion,
+    /// The domain is not that of the region's partition.
+    Domain {
+        /// The domain that IMDS returned.
+        served: String,
+        /// The region.
+        region: String,
+        /// The domain of the region's partition.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(served) => write!(f, "\"{served}\" is no region of AWS"),
+            Self::Zone(served) => write!(f, "zone \"{served}\" lies in no region of AWS"),
+            Self::Document(served) => {
+                write!(f, "the instance-identity document names no region: \"{served}\"")
+            }
+            Self::NoRegion => f.write_str("IMDS tells neither region nor zone"),
+            Self::Domain {
+                served,
+                region,
+                expected,
+            } => write!(
+                f,
+                "IMDS says the services of {region} are under \"{served}\", but they are under {expected}"
+            ),
+        }
+    }
+}
+
+impl Error for IdentityError {}
