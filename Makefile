@@ -12,7 +12,7 @@ BUILT ?= $(TARGET)/release
 # Where zsh looks; for what a distribution installs, Debian has a directory of its own.
 ZSH_COMPLETIONS ?= $(if $(and $(wildcard /etc/debian_version),$(filter /usr,$(PREFIX))),vendor-completions,site-functions)
 
-.PHONY: help demo test test-packages e2e lint build bench mutate deny emulator completions install install-built uninstall packages reproduce repo clean
+.PHONY: help demo test test-all test-root e2e hook checkout test-packages lint build bench mutate deny emulator completions install install-built uninstall packages reproduce repo clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -22,21 +22,26 @@ demo: ## Push a key, see it verified, and see three others refused (no root, no 
 	@$(CARGO) build --locked --package eic-authorized-keys --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
 
-test: ## Every test that can run here, with one summary of what passed and what was skipped
-	@echo 'This takes about twenty minutes on 2 cores, and 4 GB in $(TARGET)/, the first time.'
-	@echo 'As root on Debian or Ubuntu, it installs the packages that tests/e2e/install lists where they are missing, keeps'
-	@echo 'Debian root file systems for its containers and a Python venv with the AWS CLI in $(TARGET)/, and changes nothing else.'
-	@CARGO='$(CARGO)' tests/run
+test: ## Run the tests that need neither root nor a container; installs nothing (3 minutes at first, then 1)
+	@CARGO='$(CARGO)' tests/run quick
 
-test-packages: ## Install, upgrade, roll back and remove what is in dist/, and log in each time (root; make packages first)
-	@echo 'This takes about fifteen minutes on 2 cores, and 3 GB in $(TARGET). As root on Debian, it first installs the packages'
-	@echo 'that packaging/tools lists, and names them.'
-	@packaging/tools
-	@CARGO='$(CARGO)' tests/run --package ec2-instance-connect-tests --features packages --test artifacts --test packages
+test-all: ## Run all tests, as root: `make test`, then `make test-root`; it first prints how long, how much disk and what it installs
+	@CARGO='$(CARGO)' tests/run quick e2e hook checkout packages
 
-e2e: build ## The whole login with real sshd, ssh, AWS CLI and mssh, in namespaces of its own (root)
-	@tests/e2e/install
-	$(CARGO) test --locked --package ec2-instance-connect-tests --test e2e -- --show-output
+test-root: ## Run the tests that need root: `make e2e hook checkout test-packages` in one
+	@CARGO='$(CARGO)' tests/run e2e hook checkout packages
+
+e2e: ## Test the whole login with real sshd, ssh, AWS CLI and mssh, in network and mount namespaces (root)
+	@CARGO='$(CARGO)' tests/run e2e
+
+hook: ## Test `enable`, `disable` and `status` in booted containers of three Debian releases (root)
+	@CARGO='$(CARGO)' tests/run hook
+
+checkout: ## Run the commands that the documentation gives for a clone of this repository, in a container (root)
+	@CARGO='$(CARGO)' tests/run checkout
+
+test-packages: ## Install, upgrade, roll back and remove the packages in dist/, in booted containers; builds them if there are none (root)
+	@CARGO='$(CARGO)' tests/run packages
 
 lint: ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check

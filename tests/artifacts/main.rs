@@ -1,5 +1,4 @@
-//! What the packages contain besides the programs: `cargo test -p ec2-instance-connect-tests --features packages --test
-//! artifacts`.
+//! What the packages contain besides the programs: `cargo test -p ec2-instance-connect-tests --features root --test artifacts`.
 
 mod clients;
 mod completions;

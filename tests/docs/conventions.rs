@@ -5,7 +5,7 @@ use crate::blocks::{Mark, blocks, documents, matches, read};
 
 /// The places, each with the tests that follow documents through it.
 const PLACES: [(&str, &str); 4] = [
-    ("checkout", "tests/docs/checkout.rs"),
+    ("checkout", "tests/checkout/documents.rs"),
     ("client", "tests/e2e/documents.rs"),
     ("debian", "tests/packages/documents.rs"),
     ("rpm", "tests/packages/documents.rs"),

@@ -90,7 +90,14 @@ impl Target {
             ],
             Self::Verification => &["--package", "ec2-instance-connect-tests", "--test", "verification"],
             Self::Program => &["--package", "ec2-instance-connect-tests", "--test", "program"],
-            Self::Hook => &["--package", "ec2-instance-connect-tests", "--test", "hook"],
+            Self::Hook => &[
+                "--package",
+                "ec2-instance-connect-tests",
+                "--features",
+                "root",
+                "--test",
+                "hook",
+            ],
         }
     }
 }

@@ -8,6 +8,7 @@ mod built;
 mod chain;
 mod control_characters;
 mod defaults;
+mod demo;
 mod emulator_program;
 mod environment;
 mod exit_status;
