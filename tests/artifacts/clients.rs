@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::tools::command;
 
-/// apt on a system of its own.
+/// apt in a separate root.
 pub(crate) struct Apt(TempDir);
 
 impl Apt {
@@ -76,7 +76,7 @@ impl Apt {
     }
 }
 
-/// dnf with a root of its own.
+/// dnf with a separate root.
 pub(crate) struct Dnf(TempDir);
 
 impl Dnf {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::tools::{command, lacks, read, succeed, text};
 
-/// The files, as the packages get them.
+/// The files that the packages contain.
 fn written() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     succeed(Command::new(env!("CARGO_BIN_EXE_completions")).arg(folder.path()));
@@ -107,7 +107,7 @@ fn zsh_loads_the_functions() {
     for name in ["ec2-instance-connect", "eic_run_authorized_keys"] {
         let file = folder.path().join(format!("zsh/_{name}"));
         succeed(command("zsh").args(["--no-rcs", "-n"]).arg(&file));
-        // compinit finds by the first line what a file in fpath completes.
+        // compinit reads from the first line which command a file in fpath completes.
         let script = "fpath=($1 $fpath); autoload -Uz compinit; compinit -D; print -r -- $_comps[$2]";
         let shown = text(
             command("zsh")

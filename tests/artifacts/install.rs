@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::tools::{command, files, repository, said};
 
-/// What stands for the built programs, younger than the sources or older.
+/// Stand-ins for the built programs, newer than the sources or older.
 fn built(date: &str) -> TempDir {
     let built = tempfile::tempdir().unwrap();
     for program in ["eic_run_authorized_keys", "ec2-instance-connect"] {
@@ -21,7 +21,7 @@ fn built(date: &str) -> TempDir {
     built
 }
 
-/// As with sudo's path, on which there is no cargo.
+/// A PATH without cargo, as sudo sets it.
 fn make(target: &str, built: &Path, root: &Path, prefix: &str) -> Output {
     command("make")
         .env_clear()

@@ -38,7 +38,7 @@ fn groff_has_nothing_to_say_of_the_pages() {
     for (page, _) in pages() {
         let man = command("man")
             .env("LC_ALL", "C.UTF-8")
-            // Whatever terminal the tests run in.
+            // The output must not depend on the terminal in which the tests run.
             .env("MANWIDTH", "80")
             .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
             .arg(page)
@@ -57,10 +57,10 @@ fn the_pages_tell_of_each_option_and_verb_and_of_no_other() {
         for verb in program.get_subcommands() {
             there.extend(options_of(verb));
         }
-        // clap's own; the pages may leave them to --help.
+        // clap adds these; the pages need not document them.
         let own = BTreeSet::from(["help".to_owned(), "version".to_owned()]);
         let foreign = match program.get_name() {
-            // How to chain is the other program's.
+            // The page also explains this option of the other program.
             "ec2-instance-connect" => BTreeSet::from(["chain".to_owned()]),
             _ => BTreeSet::new(),
         };

@@ -15,7 +15,7 @@ use crate::clients::{Apt, Dnf};
 use crate::served::{Keys, PACKAGES, TOOLS, dist};
 use crate::tools::{command, lacks, read, said, succeed};
 
-/// What is published first, and then, over it.
+/// Two publications, the second in place of the first.
 struct Publications {
     _keys: Keys,
     first: TempDir,
@@ -24,7 +24,7 @@ struct Publications {
 }
 
 impl Publications {
-    /// Nothing where a tool lacks.
+    /// `None` if a tool is missing.
     fn new(what: &str, tool: &str) -> Option<Self> {
         if lacks(what, &[TOOLS, &[tool]].concat(), &format!("{PACKAGES} {tool}")) {
             return None;
@@ -71,7 +71,7 @@ struct Web {
 #[derive(Default)]
 struct State {
     root: PathBuf,
-    /// Once a path that ends so has been served, this is the directory.
+    /// After it has served a path that ends with this, it serves this directory.
     then: Option<(&'static str, PathBuf)>,
     served: Vec<String>,
 }
@@ -91,7 +91,7 @@ impl Web {
         Self { address, state }
     }
 
-    /// Serves a directory, and once a path that ends so has been served, another.
+    /// Serves a directory and, after a path with the given ending has been served, another directory.
     fn serve(&self, root: &Path, then: Option<(&'static str, PathBuf)>) {
         *self.state.lock().unwrap() = State {
             root: root.to_owned(),
@@ -110,7 +110,7 @@ trait Serve {
 }
 
 impl Serve for Mutex<State> {
-    /// One request a connection.
+    /// One request per connection.
     fn serve(&self, mut stream: TcpStream) {
         let mut lines = BufReader::new(stream.try_clone().unwrap())
             .lines()
@@ -139,7 +139,7 @@ fn an_update_while_the_repository_is_half_published_goes_well() {
     let Some(publications) = Publications::new("half-published repository", "apt-get") else {
         return;
     };
-    // As the documentation has it: everything else first, then what names it.
+    // In the documented order: first the files, then the indexes that list them.
     let half = tempfile::tempdir().unwrap();
     succeed(
         command("cp")
@@ -174,7 +174,7 @@ fn an_update_during_which_the_repository_changes_goes_well() {
     let apt = publications.apt();
     done(&apt.run(&["update"]));
     assert_eq!(apt.versions(), ["2.0.9-1"]);
-    // What it was told of can be had.
+    // The files listed in the old index still exist.
     let package = apt.path("cache/archives/ec2-instance-connect_2.0.9-1_amd64.deb");
     done(&apt.run(&["install", "--yes", "--download-only", "ec2-instance-connect"]));
     assert!(package.is_file());
@@ -203,7 +203,7 @@ fn an_installation_during_which_the_repository_changes_goes_well() {
         served.contains(&"200 OK yum/ec2-instance-connect-2.0.9-1.x86_64.rpm".to_owned()),
         "{served:?}"
     );
-    // And after it, that version is there for whoever wants it.
+    // Afterwards, that version can be installed.
     publications.web.serve(&publications.second(), None);
     done(&Dnf::new(&snippet).install("ec2-instance-connect-2.0.9"));
 }
@@ -234,7 +234,7 @@ fn another_package_of_a_version_that_is_published_is_refused() {
         let (first, second) = (dist("2.1.0"), dist("2.1.0"));
         done(&keys.repo(&key, first.path(), None, None));
         let repo = first.path().join("repo");
-        // The same again is no other package.
+        // The same package again is not a different one.
         done(&keys.repo(&key, first.path(), None, Some(&repo)));
         for file in fs::read_dir(second.path()).unwrap().flatten() {
             if file.path().extension().is_none_or(|its| its != extension) {

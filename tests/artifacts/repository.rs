@@ -10,7 +10,7 @@ use crate::tools::{command, files, lacks, read, said, succeed, text};
 
 const BASE: &str = "https://packages.example.com/eic";
 
-/// Changes what nobody who only looks at the form would see.
+/// Changes bytes without making the file malformed.
 fn one_letter(mut bytes: Vec<u8>) -> Vec<u8> {
     let at = bytes.len() / 2;
     bytes[at] = if bytes[at] == b'a' { b'b' } else { b'a' };
@@ -56,7 +56,7 @@ fn apt_takes_what_was_signed_and_nothing_else() {
         &served.while_changed("apt/dists/stable/InRelease", later, attempt),
         "BADSIG",
     );
-    // apt takes the first form of an index that it can get.
+    // apt uses the first format of an index that it can download.
     let hashes: Vec<_> = files(&served.path("apt/dists/stable/main/binary-amd64/by-hash"));
     assert_eq!(hashes.len(), 2);
     let hashed: Vec<_> = hashes
@@ -104,7 +104,7 @@ fn dnf_takes_what_was_signed_and_nothing_else() {
     let rpm = "yum/ec2-instance-connect-2.1.0-1.x86_64.rpm";
     refused(&served.while_changed(rpm, one_letter, attempt), "checksum");
 
-    // The key that the system is offered is not the one that signed.
+    // The system has another key than the one that signed.
     let fingerprint = served.keys.make("rsa3072", "sign");
     let other =
         succeed(
@@ -115,7 +115,7 @@ fn dnf_takes_what_was_signed_and_nothing_else() {
     let replace = |_| other.stdout.clone();
     refused(&served.while_changed("ec2-instance-connect.asc", replace, attempt), bad);
 
-    // Metadata that is signed well, of a package that is not signed.
+    // The metadata has a valid signature, but the package is not signed.
     fs::copy(
         served.dist.path().join("ec2-instance-connect-2.1.0-1.x86_64.rpm"),
         served.path(rpm),
@@ -158,7 +158,7 @@ fn the_rpms_and_the_metadata_are_of_forms_that_rpm_4_11_reads() {
         let package = served.path(&format!("yum/ec2-instance-connect-2.1.0-1.{arch}.rpm"));
         let checked = text(rpmkeys().args(["--checksig", "--verbose"]).arg(package));
         let signatures: Vec<&str> = checked.lines().filter(|line| line.contains("Signature")).collect();
-        // The header's, and the one over header and payload.
+        // The signature of the header, and the one over header and payload.
         assert_eq!(signatures.len(), 2, "{checked}");
         for signature in signatures {
             assert!(

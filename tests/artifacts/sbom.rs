@@ -21,7 +21,7 @@ fn written() -> Written {
     succeed(
         Command::new(env!("CARGO_BIN_EXE_sbom"))
             .env("SOURCE_DATE_EPOCH", "1700000000")
-            // It must not matter from where it is called.
+            // The result must not depend on the working directory.
             .current_dir(folder.path())
             .args([&list, &licences, &expression]),
     );
@@ -36,7 +36,7 @@ fn string<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
-/// The libraries that the compiler made for the target, by the messages of cargo.
+/// The libraries that the compiler built for the target, according to cargo's messages.
 fn compiled() -> BTreeSet<(String, String)> {
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     // <target>/<profile>/deps/<test>-<hash>
@@ -45,7 +45,7 @@ fn compiled() -> BTreeSet<(String, String)> {
     cargo
         .current_dir(repository())
         .args(["check", "--quiet", "--locked", "--package", "ec2-instance-connect"]);
-    // With a target named, what runs while building goes elsewhere.
+    // With --target, cargo puts what runs during the build into another directory.
     cargo
         .args(["--target", TARGET, "--message-format=json", "--target-dir"])
         .arg(target);
@@ -56,7 +56,7 @@ fn compiled() -> BTreeSet<(String, String)> {
         .filter(|message| message["reason"] == "compiler-artifact")
         .filter(|message| message["filenames"].to_string().contains(&format!("/{TARGET}/")))
         .filter_map(|message| {
-            // registry+https://…#name@version; our own, path+file://…, is what links them.
+            // registry+https://…#name@version. The workspace's own crates, path+file://…, link them.
             let (_, id) = string(&message, "package_id")
                 .strip_prefix("registry+")?
                 .rsplit_once('#')?;
@@ -113,7 +113,7 @@ fn each_component_has_what_a_reader_of_cyclonedx_looks_for() {
     }
     let dependencies = list["dependencies"].as_array().unwrap();
     assert_eq!(dependencies.len(), known.len());
-    // From the programs everything can be reached.
+    // Every crate can be reached from the programs.
     let mut reached = BTreeSet::new();
     let mut next = vec![string(programs, "bom-ref")];
     while let Some(one) = next.pop() {
@@ -160,7 +160,7 @@ fn each_licence_is_one_that_the_project_takes_and_its_text_is_there() {
             .filter(|line| line.split(", ").any(|user| user == format!("{name} {version}")))
             .count();
         assert!(with_text > 0, "{name}");
-        // `A OR B` is as good as the better of the two, `A AND B` as the worse.
+        // `A OR B` is acceptable if either is, `A AND B` if both are.
         let taken = expression.split(" OR ").any(|choice| {
             choice
                 .split(" AND ")

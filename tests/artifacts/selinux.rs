@@ -18,10 +18,10 @@ const TOOLS: &[&str] = &[
     "bunzip2",
 ];
 const PACKAGES: &str = "checkpolicy semodule-utils setools bzip2 selinux-policy-default";
-/// Debian's modules; of all of them base and ssh stand on their own.
+/// Debian's modules; base and ssh do not depend on others.
 const POLICY: &str = "/usr/share/selinux/default";
 
-/// A newer policy's domain, in as far as the module needs it.
+/// The part of a newer policy's domain that the module needs.
 const SESSION: &str = "module session 1.0;
 require { attribute domain; }
 type sshd_session_t;
@@ -32,7 +32,7 @@ fn source() -> String {
     read(repository().join("packaging/selinux/ec2-instance-connect.te"))
 }
 
-/// Compiles a module for the given module version, the newest where none is given.
+/// Compiles a module for the given module version, or for the newest.
 fn compile(folder: &Path, name: &str, source: &str, version: Option<&str>) {
     fs::write(folder.join(name).with_extension("te"), source).unwrap();
     let mut checkmodule = command("checkmodule");
@@ -53,7 +53,7 @@ fn package(folder: &Path, name: &str) {
     ]));
 }
 
-/// Each single permission that the policy made of these modules allows, with the condition it hangs on.
+/// Each single permission that the policy made of these modules allows, with its condition.
 fn allowed(folder: &Path, modules: &[&str]) -> BTreeSet<String> {
     let modules = modules.iter().map(|name| format!("{name}.pp"));
     succeed(
@@ -83,7 +83,7 @@ fn allowed(folder: &Path, modules: &[&str]) -> BTreeSet<String> {
     allowed
 }
 
-/// Debian's base and ssh modules, and ours as the package has it; nothing where a tool lacks.
+/// Debian's base and ssh modules, and the packaged module; `None` if a tool is missing.
 fn policy(what: &str) -> Option<TempDir> {
     if lacks(what, TOOLS, PACKAGES) {
         return None;

@@ -61,7 +61,7 @@ impl Root {
         }
     }
 
-    /// A tool that writes down how it was called (`selinuxenabled` asks, so it does not).
+    /// A stub that records its calls (`selinuxenabled` only queries, so it records none).
     fn tool(&self, name: &str, end: &str) {
         let note = match name {
             "selinuxenabled" => "",
@@ -74,7 +74,7 @@ impl Root {
         );
     }
 
-    /// Builds the -selinux package in some version, with these scripts.
+    /// Builds the -selinux package with this version and these scripts.
     fn build(&self, version: &str, scripts: &str) -> PathBuf {
         let top = self.path("build");
         let spec = self.path("stand-in.spec");
@@ -103,7 +103,7 @@ impl Root {
         self.build(version, &format!("%include {}\n", scripts.display()))
     }
 
-    /// Runs rpm in here, and says what it said.
+    /// Runs rpm in this root, and returns its output.
     #[track_caller]
     fn rpm(&self, option: &str, what: &Path) -> String {
         let done = succeed(
@@ -116,7 +116,7 @@ impl Root {
         said(&done)
     }
 
-    /// The calls since the last look.
+    /// The calls since the last query.
     fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));

@@ -20,7 +20,7 @@ pub(crate) const TOOLS: &[&str] = &[
 ];
 pub(crate) const PACKAGES: &str = "apt-utils createrepo-c dpkg gpg gpgconf gpg-agent rpm";
 
-/// Keys that are thrown away.
+/// Temporary keys.
 pub(crate) struct Keys {
     pub(crate) home: TempDir,
 }
@@ -31,7 +31,7 @@ impl Keys {
         Self { home }
     }
 
-    /// Makes a key, and says its fingerprint.
+    /// Makes a key, and returns its fingerprint.
     pub(crate) fn make(&self, algorithm: &str, use_of: &str) -> String {
         let gpg = || {
             let mut gpg = command("gpg");
@@ -74,7 +74,7 @@ impl Drop for Keys {
     }
 }
 
-/// A directory with stand-ins for what `make packages` makes.
+/// A directory with stand-ins for the files that `make packages` makes.
 pub(crate) fn dist(version: &str) -> TempDir {
     let dist = tempfile::tempdir().unwrap();
     let work = tempfile::tempdir().unwrap();
@@ -124,7 +124,7 @@ pub(crate) fn dist(version: &str) -> TempDir {
     dist
 }
 
-/// Repositories of the stand-ins; nothing where a tool lacks.
+/// Repositories of the stand-ins; `None` if a tool is missing.
 pub(crate) struct Served {
     pub(crate) keys: Keys,
     pub(crate) key: String,
@@ -148,7 +148,7 @@ impl Served {
         self.dist.path().join("repo").join(inside)
     }
 
-    /// Does something to a file, tries, and puts it back.
+    /// Changes a file, runs the check, and restores the file.
     pub(crate) fn while_changed<T>(
         &self,
         inside: &str,
@@ -165,9 +165,9 @@ impl Served {
         done
     }
 
-    /// Has apt look at the repository and download from it, as a system would that has the snippet and a key.
+    /// Makes apt update from the repository and download from it, as a system with the snippet and a key does.
     pub(crate) fn apt(&self, key: &Path) -> Output {
-        // From `file:` apt installs without downloading.
+        // apt does not download packages from `file:` URLs.
         let snippet = read(self.path("ec2-instance-connect.sources")).replace("URIs: file:", "URIs: copy:");
         let apt = Apt::new(&snippet, key);
         let updated = apt.run(&["update"]);
@@ -180,7 +180,7 @@ impl Served {
         got
     }
 
-    /// Has dnf install from the repository into a new root, with the snippet as it is.
+    /// Makes dnf install from the repository into a new root, with the unchanged snippet.
     pub(crate) fn dnf(&self) -> Output {
         let dnf = Dnf::new(&read(self.path("ec2-instance-connect.repo")));
         let got = dnf.install("ec2-instance-connect");

@@ -20,7 +20,7 @@ fn every_shell_script_passes_shellcheck() {
         })
         .collect();
     assert!(scripts.len() >= 4, "{scripts:?}");
-    // What they read they name from the repository's top, where they go first.
+    // Scripts change to the repository's root directory, and name the files that they source from there.
     succeed(
         command("shellcheck")
             .current_dir(repository())

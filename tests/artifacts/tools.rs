@@ -5,14 +5,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The repository's own folder.
+/// The root directory of the repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the tests lie in the repository")
 }
 
-/// Whether one of the programs lacks; says which, and which Debian packages bring them.
+/// Whether one of the programs is missing; prints which one, and the Debian packages that contain them.
 pub(crate) fn lacks(what: &str, programs: &[&str], packages: &str) -> bool {
     let missing = programs.iter().find(|program| find(program).is_none());
     if let Some(program) = missing {
@@ -21,7 +21,7 @@ pub(crate) fn lacks(what: &str, programs: &[&str], packages: &str) -> bool {
     missing.is_some()
 }
 
-/// Where a program lies: on the path, or where administrators' programs do, which is not on everybody's.
+/// The path of a program: in PATH, or in the sbin directories, which are not in everybody's PATH.
 fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -30,12 +30,12 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A program, wherever it lies.
+/// A program, from whichever directory contains it.
 pub(crate) fn command(program: &str) -> Command {
     Command::new(find(program).unwrap_or_else(|| program.into()))
 }
 
-/// Runs it, and shows what it said where it fails.
+/// Runs a command; panics with its output if it fails.
 #[track_caller]
 pub(crate) fn succeed(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -43,7 +43,7 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// What it wrote, on both.
+/// What it wrote to standard output and standard error.
 pub(crate) fn said(output: &Output) -> String {
     let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&both).into_owned()
@@ -62,7 +62,7 @@ pub(crate) fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every file under a folder of the repository, what is built or not ours left out.
+/// Every file under a directory of the repository, without build output and git's own files.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let left_out = ["target", "dist", ".git"];
     let mut files = Vec::new();

@@ -16,10 +16,10 @@ use emulator::instance::InstanceFiles;
 use emulator::{Certificate, Emulator, Options};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// Turns that each alternative gets.
+/// How often each alternative is run.
 const TURNS: usize = 300;
 
-/// A public key for the benchmark's user; nobody has its private half.
+/// A public key for the benchmark's user; its private key does not exist.
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 
 /// The argument with which this program runs itself to measure the memory of one child.
@@ -148,7 +148,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The program, asked for this user's keys.
+/// The program, called for this user's keys.
 fn call(emulator: &Emulator, files: &InstanceFiles, user: &str) -> Result<Alternative, Box<dyn Error>> {
     Ok(Alternative {
         program: env::current_exe()?.with_file_name("eic_run_authorized_keys"),
@@ -172,7 +172,7 @@ fn children() -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_micros(micros.iter().sum::<i64>().try_into()?))
 }
 
-/// One thing that is started and waited for.
+/// A command that is started and waited for.
 struct Alternative {
     program: PathBuf,
     arguments: Vec<String>,
@@ -183,7 +183,7 @@ impl Alternative {
         timed(silent(Command::new(&self.program).args(&self.arguments)))
     }
 
-    /// The last line that it says.
+    /// The last line that it prints.
     fn said(&self) -> io::Result<String> {
         let output = Command::new(&self.program).args(&self.arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -201,7 +201,7 @@ impl Alternative {
         Ok(kib / 1024.0)
     }
 
-    /// The instructions it executes, by callgrind: the same for the same binary, whatever else the machine does.
+    /// The instructions that it executes, counted by callgrind: independent of the load of the machine.
     fn instructions(&self, folder: &Path) -> Result<u64, Box<dyn Error>> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -218,7 +218,7 @@ impl Alternative {
     }
 }
 
-/// What a shell script would begin with: a token, then the keys, and nothing verified.
+/// The first steps of a shell script: a token, then the keys, without verification.
 struct Curl {
     imds: String,
     there: bool,

@@ -19,13 +19,13 @@ use crate::built::{Profile, program};
 use crate::releases::Release::Bookworm;
 use crate::surroundings::{ready, target};
 
-/// The packages of the README's apt-get line, and what a Debian has that was not made by debootstrap's smallest variant.
+/// The packages in the README's apt-get line, and those that debootstrap's smallest variant lacks.
 const PACKAGES: &str = "build-essential git openssh-client python3-venv ca-certificates sudo";
 
 /// How long a command that keeps running may take to print its first lines.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Namespaces, the container's root, and what of this machine is in it; then it waits for its input to end.
+/// Makes the namespaces, the container's root and the mounts in it, then waits for the end of its input.
 const START: &str = r#"
 set -eu
 ip link set lo up
@@ -45,7 +45,7 @@ echo ready
 cat >/dev/null
 "#;
 
-/// Downloads the AWS CLI for the container's Python; here there is a network.
+/// Downloads the AWS CLI for the container's Python, where there is a network.
 const WHEELS: &str = r#"
 set -eu
 mkdir upper work root wheels
@@ -91,7 +91,7 @@ fn wheels(layers: &str) -> Result<PathBuf, String> {
     Ok(made)
 }
 
-/// What a program prints in one line.
+/// The single line that a program prints.
 fn line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
@@ -164,7 +164,7 @@ impl Checkout {
         Ok(checkout)
     }
 
-    /// A shell in the clone, with nothing in its environment but what a login gives, and where pip finds its packages.
+    /// A shell in the clone, with the environment of a login and the directory in which pip finds its packages.
     fn shell(&self, script: &str) -> Command {
         let unshare = self.child.id();
         let inside = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap_or_default();
@@ -196,7 +196,7 @@ impl Checkout {
                 output: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
             };
         }
-        // Another terminal: what it prints within a moment of its last line is what a reader sees.
+        // For another terminal, collect the output until it stops for a moment.
         let shown = self.place.path().with_extension("terminal");
         let file = fs::File::create(&shown).expect("the directory is ours");
         let child = self
@@ -225,7 +225,7 @@ impl Drop for Checkout {
             let _ = child.kill();
             let _ = child.wait();
         }
-        // With the end of its input the container ends, and all its processes with it.
+        // The container ends at the end of its input, and all its processes with it.
         drop(self.child.stdin.take().map(|mut input| input.flush()));
         let _ = self.child.wait();
         for ending in ["log", "terminal"] {
@@ -234,12 +234,12 @@ impl Drop for Checkout {
     }
 }
 
-/// Follows a document in a container of its own.
+/// Follows a document in a new container.
 fn follow_in_a_checkout(file: &str) {
     if !ready(&format!("the commands of {file} in a container")) {
         return;
     }
-    // Built out here, so that it is built once: what the container builds is gone with it.
+    // Build outside the container, so that it is built only once: the container's files are not kept.
     program(Profile::Release);
     let mut checkout = match Checkout::start() {
         Ok(checkout) => checkout,

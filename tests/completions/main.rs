@@ -43,7 +43,7 @@ fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// bash-completion looks for the bare name of the command, whatever the generator would call the file.
+/// bash-completion looks for a file with the name of the command; the generator would use another name.
 fn file_name(shell: Shell, command: &Command) -> String {
     match shell {
         Shell::Bash => command.get_name().to_owned(),

@@ -27,7 +27,7 @@ fn ask(openssl: &OpenSsl, pki: &Pki, options: &[&str]) -> Opinion {
     Opinion { accepts, said }
 }
 
-/// With a good staple for each certificate, also where its issuer's name is written otherwise.
+/// With a good staple for each certificate, even if its issuer's name has another encoding.
 fn stapled(pki: &Pki) -> Case {
     let issuers = [&pki.issuing_ca, &pki.root, &pki.older_root, &pki.oldest_root];
     let staples = pki.chain.iter().map(|certificate| {
@@ -93,7 +93,7 @@ fn the_real_chain_holds_for_both() {
                 domain: DOMAIN.to_owned(),
                 now,
             };
-            // Nobody has its staples any more: that they are missed says that the rest holds.
+            // Its staples no longer exist. That the error is a missing staple shows that everything else is valid.
             let lacks_staple_only = matches!(here.verdict(), Err(SignerRejection::Revocation { .. }));
             assert_eq!(lacks_staple_only, good);
         }

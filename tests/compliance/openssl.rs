@@ -7,19 +7,19 @@ use std::process::Command;
 use emulator::Certificate;
 use tempfile::TempDir;
 
-/// What OpenSSL made of something, and its words.
+/// OpenSSL's verdict, and its output.
 pub(crate) struct Opinion {
     pub(crate) accepts: bool,
     pub(crate) said: String,
 }
 
-/// Files for the command, gone when dropped.
+/// Files for the command, deleted when dropped.
 pub(crate) struct OpenSsl {
     folder: TempDir,
 }
 
 impl OpenSsl {
-    /// `None`, and a line that says so, where the command is missing or older than the one the tables are of.
+    /// `None`, after printing a line, if the command is missing or older than the version in the tables.
     pub(crate) fn find() -> Option<Self> {
         let version = match Command::new("openssl").arg("version").output() {
             Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -47,10 +47,10 @@ impl OpenSsl {
         self.file(name, text)
     }
 
-    /// Runs it with these arguments, as they come: words, and paths.
+    /// Runs it with these arguments: first words, then paths.
     pub(crate) fn run(&self, words: &[&str], paths: &[(&str, &Path)]) -> (bool, String) {
         let mut command = Command::new("openssl");
-        // A distribution's settings (no SHA-1 at all, say) are not OpenSSL's verdict.
+        // Ignore the distribution's settings (such as forbidding SHA-1), which are not OpenSSL's own verdict.
         command.env("OPENSSL_CONF", "/dev/null").args(words);
         for (option, path) in paths {
             if !option.is_empty() {

@@ -12,7 +12,7 @@ use emulator::{Emulator, Options, RecordTemplate, now};
 use rand::rngs::OsRng;
 use ssh_key::{Algorithm, HashAlg, PrivateKey};
 
-/// The user that keys are pushed for.
+/// The user for whom keys are pushed.
 const USER: &str = "ec2-user";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -82,7 +82,7 @@ impl Demo {
         &self.emulator.options().instance_id
     }
 
-    /// Pushes a key over the service's own wire form, and gives its answer.
+    /// Pushes a key in the service's wire format, and returns its answer.
     fn send_ssh_public_key(&self, line: &str) -> Result<String, Box<dyn Error>> {
         let body = serde_json::json!({
             "InstanceId": self.instance(),
@@ -104,7 +104,7 @@ impl Demo {
         Ok(answer.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned())
     }
 
-    /// Runs the program as sshd does and shows what it says; whether it printed a key exactly where it should.
+    /// Runs the program as sshd does and shows its output; returns whether it printed a key exactly if it should.
     fn ask(&self, fingerprint: &str, should_print: bool) -> Result<bool, Box<dyn Error>> {
         println!("  $ eic_run_authorized_keys {USER} {fingerprint}");
         let output = Command::new(&self.program)

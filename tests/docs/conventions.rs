@@ -11,7 +11,7 @@ const PLACES: [(&str, &str); 4] = [
     ("rpm", "tests/packages/documents.rs"),
 ];
 
-/// What a block may be, besides commands: none of these is typed into a shell.
+/// The languages of blocks that are not commands.
 const OTHERS: [&str; 5] = ["text", "sshd_config", "ini", "json", "yaml"];
 
 #[test]

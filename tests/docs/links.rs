@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::blocks::{documents, read, repository};
 
-/// What follows `](` up to the closing parenthesis.
+/// The text from `](` to the closing parenthesis.
 fn links(text: &str) -> Vec<&str> {
     let parts = text.split("](").skip(1);
     parts.filter_map(|part| Some(part.split_once(')')?.0)).collect()
 }
 
-/// The anchors that GitHub makes of a file's headings.
+/// The anchors that GitHub derives from a file's headings.
 fn anchors(file: &str) -> Vec<String> {
     let text = read(file);
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -73,7 +73,7 @@ fn every_test_that_a_document_names_is_there() {
     let mut seen = 0;
     for file in documents() {
         let text = read(&file);
-        // What is between backticks, and reads as a sentence.
+        // Names between backticks that consist of several words.
         let names = text.split('`').skip(1).step_by(2).filter(|quoted| {
             let is_name = quoted
                 .chars()

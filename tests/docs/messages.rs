@@ -41,7 +41,7 @@ fn add_files(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The string literals of a source file, its tests left out.
+/// The string literals of a source file, without its tests.
 fn literals(source: &str) -> Vec<String> {
     let source = source.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -81,7 +81,7 @@ fn literals(source: &str) -> Vec<String> {
     found
 }
 
-/// What a literal says, and what follows it.
+/// The value of a literal, and the text after it.
 fn string(text: &str) -> (String, &str) {
     let mut said = String::new();
     let mut characters = text.char_indices();
@@ -136,7 +136,7 @@ fn with_ellipses(literal: &str) -> String {
     text
 }
 
-/// Every message or part of one: what has at least two words.
+/// Every message or part of one: the literals of at least two words.
 fn messages() -> Vec<Literal> {
     let mut found: Vec<Literal> = Vec::new();
     for path in sources() {
@@ -150,7 +150,7 @@ fn messages() -> Vec<Literal> {
             let mut text = with_ellipses(&literal);
             let is_prose = text.trim().contains(' ') && text.contains(|c: char| c.is_ascii_alphabetic());
             if text.ends_with(' ') {
-                // What follows is written after it.
+                // Another value follows the literal.
                 text.push('…');
             }
             if is_prose && !found.iter().any(|other| other.text == text) {
@@ -164,7 +164,7 @@ fn messages() -> Vec<Literal> {
     found
 }
 
-/// The messages that `text` is put together from: one as it is, or one with another in place of its first or last value.
+/// The messages of which `text` is composed: one, or one with another in place of its first or last value.
 fn parts<'a>(text: &str, messages: &'a [Literal]) -> Option<Vec<&'a str>> {
     if let Some(whole) = messages.iter().find(|message| message.text == text) {
         return Some(vec![&whole.text]);
@@ -180,7 +180,7 @@ fn parts<'a>(text: &str, messages: &'a [Literal]) -> Option<Vec<&'a str>> {
     })
 }
 
-/// The messages that the document explains: what is quoted in the first column of the tables below its heading.
+/// The messages that the document explains: the quotations in the first column of the tables in the section.
 fn rows() -> Vec<String> {
     let text = read(DOCUMENT);
     let heading = "\n## Every message\n";

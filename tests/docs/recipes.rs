@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::blocks::{documents, read, repository};
 
-/// Ours, root, which can do everything anyway, and that of a command which needs one of its own.
+/// The package's user; root, which can do everything anyway; and the user of a command that needs its own.
 const OWN: [&str; 3] = ["ec2-instance-connect", "root", "opksshuser"];
 
 #[test]

@@ -6,23 +6,23 @@ use std::time::Duration;
 use crate::child::wait_for;
 use crate::dev_log::LogLine;
 
-/// How long a line may be on its way to the log after the login that it tells of.
+/// How long a line may take to reach the log after the login.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
-/// A login and the push that it was made with.
+/// A login and the push that allowed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Who logged in.
     pub(crate) user: String,
     /// With which key.
     pub(crate) fingerprint: String,
-    /// What pushed it.
+    /// The request that pushed the key.
     pub(crate) request_id: String,
-    /// Who pushed it.
+    /// The principal that pushed the key.
     pub(crate) principal: String,
 }
 
-/// Every pair of sshd's and our lines that tell of the same key.
+/// Every pair of a line of sshd and a line of the program about the same key.
 pub(crate) fn join(lines: &[LogLine]) -> Vec<Entry> {
     let accepted = lines.iter().filter(|line| line.is_sshd()).filter_map(accepted);
     let provided: Vec<_> = lines
@@ -50,7 +50,7 @@ fn accepted(line: &LogLine) -> Option<(&str, &str)> {
     Some((user, rest.split(' ').next_back()?))
 }
 
-/// Fingerprint, request id and principal of our line.
+/// Fingerprint, request ID and principal in the program's line.
 fn provided(line: &LogLine) -> Option<(&str, &str, &str)> {
     let start = "Providing ssh key from EC2 Instance Connect with fingerprint: ";
     let (fingerprint, rest) = line.text.strip_prefix(start)?.split_once(", request-id: ")?;
@@ -58,7 +58,7 @@ fn provided(line: &LogLine) -> Option<(&str, &str, &str)> {
     Some((fingerprint, request_id, principal))
 }
 
-/// Sees that this login can be followed to that answer of the API, once the lines have arrived.
+/// Asserts that the log links this login to that answer of the API, as soon as the lines have arrived.
 #[track_caller]
 pub(crate) fn assert_trail(expected: &Entry, lines: impl Fn() -> Vec<LogLine>) {
     let found = wait_for(ON_ITS_WAY, || join(&lines()).contains(expected).then_some(()));

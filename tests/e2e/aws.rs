@@ -10,7 +10,7 @@ use crate::ssh::{PATH, Ssh, at_home};
 use crate::tools::clients;
 use crate::world::{INSTANCE, SERVICE, Setup, USER, World, in_a_world};
 
-/// Python programs take their time to start on a busy machine.
+/// Python programs start slowly on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A client of the venv with the caller's credentials and region; and with the service's address where `endpoint` says so.
@@ -30,12 +30,12 @@ pub(crate) fn client(world: &World, venv: &Path, program: &str, endpoint: bool) 
     command
 }
 
-/// Runs a test in a world, with the folder of the venv's programs.
+/// Runs a test in a world, with the directory of the virtual environment's programs.
 pub(crate) fn with_clients(setup: Setup, test: impl FnOnce(&World, &Path) + Send + 'static) {
     if crate::tools::lacking(setup.tools) {
         return;
     }
-    // Made outside of the world, where there is a network.
+    // The virtual environment is made outside the world, where there is a network.
     if let Some(venv) = clients() {
         in_a_world(setup, move |world| test(world, venv));
     }

@@ -14,22 +14,22 @@ use nix::unistd::Pid;
 /// How a program ended.
 #[derive(Clone)]
 pub(crate) struct Outcome {
-    /// The words it was started with.
+    /// Its command line.
     pub(crate) command: String,
-    /// Its exit status; 128 and the signal's number where one ended it, as in a shell.
+    /// Its exit status; if a signal ended it, 128 plus the signal's number, as in a shell.
     pub(crate) status: Option<i32>,
     /// What it printed.
     pub(crate) stdout: String,
-    /// What it complained of.
+    /// What it printed to standard error.
     pub(crate) stderr: String,
     /// How long it ran.
     pub(crate) duration: Duration,
-    /// Whether it had to be ended, as it ran beyond its bound.
+    /// Whether it exceeded its time limit and was killed.
     pub(crate) too_long: bool,
 }
 
 impl Outcome {
-    /// What it printed, where it ended with 0.
+    /// Its standard output, if its status is 0.
     #[track_caller]
     pub(crate) fn success(&self) -> &str {
         assert_eq!(self.status, Some(0), "{self:#?}");
@@ -38,7 +38,7 @@ impl Outcome {
 }
 
 impl fmt::Debug for Outcome {
-    /// As a terminal would have shown it.
+    /// Both outputs, as a terminal would show them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self
             .status
@@ -62,7 +62,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// Runs a command to its end; ends it after that time.
+/// Runs a command to its end, and kills it after that time.
 pub(crate) fn run(command: &mut Command, bound: Duration) -> Outcome {
     run_with_input(command, "", bound)
 }
@@ -72,7 +72,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &str, bound: Duration
     Running::start(command, input).end_within(bound)
 }
 
-/// A program at work beside the test.
+/// A program that runs in the background.
 pub(crate) struct Running {
     child: Child,
     words: String,
@@ -82,7 +82,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it, and gives it an input (a short one: a pipe must hold it).
+    /// Starts it with an input, which must fit into a pipe.
     pub(crate) fn start(command: &mut Command, input: &str) -> Self {
         let words = format!("{command:?}");
         let stdin = if input.is_empty() {
@@ -113,7 +113,7 @@ impl Running {
         kill(pid(&self.child), signal).expect("it is our child");
     }
 
-    /// Waits for its end, and ends it after that time, counted from its start.
+    /// Waits for its end, and kills it after that time, counted from its start.
     pub(crate) fn end_within(mut self, bound: Duration) -> Outcome {
         let mut too_long = false;
         let status = loop {
@@ -145,7 +145,7 @@ impl Running {
 fn read_beside(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before an error is what there is.
+        // On an error, use what was read before it.
         from.read_to_end(&mut bytes).ok();
         bytes
     })
@@ -155,7 +155,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a pid is positive"))
 }
 
-/// A daemon of the test's; it ends with this value, and by the kernel's hand where the test itself is ended.
+/// A daemon of the test. It ends when this value is dropped; if the test is killed, the kernel kills the daemon.
 pub(crate) struct Daemon {
     child: Child,
     grace: Duration,
@@ -176,7 +176,7 @@ impl Daemon {
         }
     }
 
-    /// Gives it more time to end in good order.
+    /// Gives it more time to exit by itself.
     pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -193,12 +193,12 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// Ends it; whether it went in good order.
+    /// Ends it; returns whether it exited by itself.
     pub(crate) fn end(&mut self) -> bool {
         if self.child.try_wait().is_ok_and(|status| status.is_some()) {
             return true;
         }
-        // Both signals fail only where it has just ended.
+        // Both signals fail only if it has just ended.
         kill(pid(&self.child), Signal::SIGTERM).ok();
         let grace = self.grace;
         if wait_for(grace, || self.has_ended().then_some(())).is_some() {
@@ -216,7 +216,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Looks until there is something to see, at most that long.
+/// Repeats the query until it returns something, for at most that long.
 pub(crate) fn wait_for<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let started = Instant::now();
     loop {

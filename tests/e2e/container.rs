@@ -22,20 +22,20 @@ use crate::ssh::HOST;
 use crate::tools::{Tool, skipped};
 use crate::{sshd, world};
 
-/// What it takes.
+/// The tools that it needs.
 pub(crate) const TOOLS: [Tool; 3] = [
     ("/usr/bin/systemd-nspawn", "systemd-container"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/usr/bin/nsenter", "util-linux"),
 ];
 
-/// What the OS has in it besides what it must.
+/// The additional packages in the operating system.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssh-server,ca-certificates";
 
-/// How long it may take to boot: a second, on a machine that does nothing else.
+/// How long it may take to boot; on an idle machine it takes one second.
 const BOOT: Duration = Duration::from_secs(60);
 
-/// A root file system of this machine's own release, made once and kept. Where that cannot be, the test is skipped.
+/// A root file system of this machine's own release, made once and kept. If that is not possible, the test is skipped.
 pub(crate) fn file_system() -> Option<&'static Path> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match MADE.get_or_init(make_file_system) {
@@ -80,7 +80,7 @@ fn make_file_system() -> Result<PathBuf, String> {
     Ok(made)
 }
 
-/// A booted OS; it is shut down with this value.
+/// A booted operating system, shut down when this value is dropped.
 pub(crate) struct Container {
     daemon: Daemon,
     root: PathBuf,
@@ -137,14 +137,14 @@ impl Container {
         line.trim_end().to_owned()
     }
 
-    /// The first process in there, as seen from here.
+    /// The PID of the container's first process outside the container.
     fn leader(&self) -> Option<Pid> {
         let pid = self.daemon.pid();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         children.split(' ').next()?.parse().ok().map(Pid::from_raw)
     }
 
-    /// Runs a program in there.
+    /// Runs a program in the container.
     pub(crate) fn run(&self, words: &[&str]) -> Outcome {
         let leader = self.leader().map_or_else(String::new, |pid| pid.to_string());
         let mut nsenter = Command::new("/usr/bin/nsenter");
@@ -152,7 +152,7 @@ impl Container {
         run(&mut nsenter, Duration::from_secs(20))
     }
 
-    /// The journal's lines of sshd's and ours.
+    /// The journal's lines of sshd and of the program.
     pub(crate) fn journal(&self) -> Vec<LogLine> {
         let outcome = self.run(&["journalctl", "--no-pager", "--output=json"]);
         let entries = outcome
@@ -175,13 +175,13 @@ impl Container {
 }
 
 impl Drop for Container {
-    /// Where systemd does not shut down, its first process is ended, and all the others with it.
+    /// If systemd does not shut down, its first process is killed, and all others with it.
     fn drop(&mut self) {
         let leader = self.leader();
         if !self.daemon.end()
             && let Some(leader) = leader
         {
-            // It fails where it has just ended.
+            // This fails if it has just ended.
             kill(leader, Signal::SIGKILL).ok();
         }
     }

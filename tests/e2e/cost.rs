@@ -14,9 +14,9 @@ use crate::world::{Setup, USER, World, in_a_world};
 /// How many logins of each kind are measured.
 const LOGINS: usize = 21;
 
-/// The rule: an IMDS that never answers costs one second a call.
+/// An IMDS that never answers must cost one second per call.
 const RULE: Duration = Duration::from_secs(1);
-/// What starting processes on a busy machine may add to it.
+/// The time that starting processes on a busy machine may add.
 const SLACK: Duration = Duration::from_millis(600);
 /// sshd hides how long it looked for a key: it answers an offer only after some 5 to 9 ms, doubled until that is longer
 /// than the look took (OpenSSH auth2.c, `ensure_minimum_time_since`). A second of ours is up to two of the login's.
@@ -29,7 +29,7 @@ fn alone() -> Setup {
     }
 }
 
-/// The quickest of three, as whatever else a machine does only ever adds.
+/// The fastest of three runs, because other load can only add time.
 fn quickest(world: &World, keys: &[&KeyPair]) -> Duration {
     let times = std::iter::repeat_with(|| in_with(world, keys).duration).take(3);
     times.min().unwrap_or_default()
@@ -43,7 +43,7 @@ fn in_with(world: &World, keys: &[&KeyPair]) -> Outcome {
     login
 }
 
-/// The program by itself, as sshd starts it, against an IMDS that does not answer; the quickest of three.
+/// The program alone, as sshd starts it, with an IMDS that does not answer; the fastest of three runs.
 fn call(world: &World, key: &KeyPair) -> Duration {
     let calls = std::iter::repeat_with(|| {
         let outcome = run(at_home(PROGRAM).args([USER, &key.fingerprint()]), PATIENCE);
@@ -65,11 +65,11 @@ fn an_ordinary_login_waits_for_no_imds_that_hangs() {
         world.emulator.fault("/", Fault::Hang);
         let call = call(world, &own);
         assert!(call > RULE - SLACK && call < RULE + SLACK, "{call:?}");
-        // sshd looks into authorized_keys first, and does not ask for a key that it finds there.
+        // sshd reads authorized_keys first, and does not run the program for a key that it finds there.
         let hanging = quickest(world, &[&own]);
         assert_eq!(world.emulator.imds_paths(), [""; 0]);
         assert!(hanging < usual + SLACK, "{usual:?} {hanging:?}");
-        // For each other key that is offered before it, sshd asks once.
+        // For each key offered before that one, sshd runs the program once.
         let behind_another = quickest(world, &[&stranger, &own]);
         assert!(!world.emulator.imds_paths().is_empty());
         let cost = behind_another.saturating_sub(usual);
@@ -118,7 +118,7 @@ fn the_median_login_is_measured_beside_a_plain_authorized_keys_file() {
         world.authorize(USER, &own);
         let mut plain = Vec::new();
         let mut ours = Vec::new();
-        // In turns, so that whatever else the machine does falls on both.
+        // Alternate, so that other load affects both.
         for _ in 0..LOGINS {
             plain.push(in_with(world, &[&own]).duration);
             assert_eq!(world.emulator.imds_paths(), [""; 0]);

@@ -6,7 +6,7 @@ use crate::key::KeyPair;
 use crate::ssh::{DENIED, PATIENCE, Ssh};
 use crate::world::{Setup, USER, in_a_world};
 
-/// What keeps a session open until every other has begun too.
+/// The command that keeps a session open until all others have started.
 const STAYING: &str = "id -un; sleep 2";
 
 #[test]
@@ -16,7 +16,7 @@ fn two_users_get_in_at_once_each_with_a_key_of_their_own() {
         let keys = [KeyPair::ed25519(), KeyPair::ed25519()];
         let requests = [0, 1].map(|i| world.push(users[i], &keys[i]));
         let logins = [0, 1].map(|i| Ssh::to(users[i]).with(&keys[i]).running(STAYING).start());
-        // Each with the other's key meanwhile.
+        // At the same time, each user tries the other's key.
         let crossed = [0, 1].map(|i| Ssh::to(users[i]).with(&keys[1 - i]).start());
         for (i, login) in logins.into_iter().enumerate() {
             world.assert_in(&login.end_within(PATIENCE), users[i], &keys[i], &requests[i]);
@@ -32,7 +32,7 @@ fn two_users_get_in_at_once_each_with_a_key_of_their_own() {
 #[test]
 fn thirty_logins_at_once_all_get_in() {
     let setup = Setup {
-        // Its thirty clients are what the machine's cores are for.
+        // This test runs alone, because its thirty clients use all cores.
         alone: true,
         ..Setup::default()
     };

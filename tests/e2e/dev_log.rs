@@ -11,18 +11,18 @@ use std::time::Instant;
 /// One line of a log.
 #[derive(Clone, Debug)]
 pub(crate) struct LogLine {
-    /// When it came, where that is known.
+    /// When it arrived, if that is known.
     pub(crate) at: Option<Instant>,
-    /// Facility and severity, where the log keeps them.
+    /// Facility and severity, if the log stores them.
     pub(crate) priority: Option<u8>,
-    /// Who says it: `sshd`, `ec2-instance-connect`.
+    /// The tag: `sshd`, `ec2-instance-connect`.
     pub(crate) tag: String,
-    /// What it says.
+    /// The text.
     pub(crate) text: String,
 }
 
 impl LogLine {
-    /// Reads `tag[pid]: text`, with whatever words before the tag.
+    /// Parses `tag[pid]: text`, with any words before the tag.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (head, text) = line.split_once("]: ")?;
         let (words, _pid) = head.rsplit_once('[')?;
@@ -36,12 +36,12 @@ impl LogLine {
         })
     }
 
-    /// Whether sshd says it; since 9.8 a login is told by a program of its own.
+    /// Whether sshd logged it. Since OpenSSH 9.8, a separate program logs the login.
     pub(crate) fn is_sshd(&self) -> bool {
         self.tag.starts_with("sshd")
     }
 
-    /// Whether the program under test says it.
+    /// Whether the program under test logged it.
     pub(crate) fn is_ours(&self) -> bool {
         self.tag == "ec2-instance-connect"
     }
@@ -52,13 +52,13 @@ impl LogLine {
 pub(crate) struct DevLog(Arc<Mutex<Vec<LogLine>>>);
 
 impl DevLog {
-    /// Listens at that path, for everybody.
+    /// Listens at that path; every user can write to it.
     pub(crate) fn listen(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).expect("the namespace has a /dev of its own");
         fs::set_permissions(path, Permissions::from_mode(0o666)).expect("it is ours");
         let log = Self::default();
         let lines = Arc::clone(&log.0);
-        // It ends with the process: nothing tells a datagram socket that its senders are gone.
+        // The thread ends with the process, because a datagram socket has no end of input.
         thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length) = socket.recv(&mut buffer) {

@@ -10,7 +10,7 @@ use crate::namespaces::SCRATCH;
 use crate::tools::repository;
 use crate::world::{Setup, World};
 
-/// Where a shell's variables are kept between blocks.
+/// The file that keeps the shell's variables between blocks.
 const STATE: &str = "/run/e2e/shell";
 
 /// The log as `tag: text`, one line each.
@@ -51,7 +51,7 @@ fn with_client_follow(file: &'static str) {
                 }
             },
             |there| {
-                // Lines may still be on their way.
+                // Lines may not have arrived yet.
                 wait_for(PATIENCE, || there(&log(world)).then_some(()));
                 log(world)
             },

@@ -17,7 +17,7 @@ use crate::ssh::{HOST, Ssh};
 use crate::tools::lacking;
 use crate::world::{AUTHPRIV_INFO, INSTANCE, SERVICE, USER, in_namespaces, options};
 
-/// Tells what happened, where the test fails.
+/// Prints what happened if the test fails.
 struct Told<'a> {
     started: Instant,
     emulator: &'a Emulator,
@@ -41,7 +41,7 @@ fn the_journal_of_a_booted_os_keeps_both_ends_of_the_audit_trail() {
     if lacking(&TOOLS) {
         return;
     }
-    // Made outside of the namespaces, where there is a network.
+    // The root file system is made outside the namespaces, where there is a network.
     let Some(file_system) = file_system() else {
         return;
     };
@@ -54,7 +54,7 @@ fn the_journal_of_a_booted_os_keeps_both_ends_of_the_audit_trail() {
             emulator: &emulator,
             container: &container,
         };
-        // The client is this machine's root, with a home in here.
+        // The client is this machine's root, with a home directory in the namespace.
         become_instance(Path::new("/"), &[]);
         make_homes(Path::new(HOMES));
         let known = machine::home("root").join(".ssh/known_hosts");
@@ -82,13 +82,13 @@ fn the_journal_of_a_booted_os_keeps_both_ends_of_the_audit_trail() {
         };
         assert_trail(&entry, || container.journal());
         let ours: Vec<_> = container.journal().into_iter().filter(|line| line.is_ours()).collect();
-        // Querying and Providing, once when the key is offered and once when it is proven.
+        // "Querying" and "Providing", once when the client offers the key and once when it sends the signature.
         assert_eq!(ours.len(), 4, "{ours:#?}");
         assert!(
             ours.iter().all(|line| line.priority == Some(AUTHPRIV_INFO)),
             "{ours:#?}"
         );
-        // What an admin would type.
+        // The command that an administrator would type.
         let typed = container.run(&[
             "journalctl",
             "--no-pager",

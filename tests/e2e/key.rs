@@ -11,10 +11,10 @@ use ssh_key::{HashAlg, PublicKey};
 use crate::child::run;
 use crate::namespaces::SCRATCH;
 
-/// A key pair in a folder of the namespace's.
+/// A key pair in a directory of the namespace.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPair {
-    /// The private key's file; the public key lies beside it.
+    /// The file of the private key; the public key is in the same directory.
     pub(crate) file: PathBuf,
     /// The public key's line.
     pub(crate) line: String,
@@ -59,7 +59,7 @@ impl KeyPair {
         key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// `MD5:…`, as sshd writes it where its settings say so.
+    /// `MD5:…`, as sshd writes it with `FingerprintHash md5`.
     pub(crate) fn md5_fingerprint(&self) -> String {
         let mut keygen = Command::new("ssh-keygen");
         keygen.args(["-l", "-E", "md5", "-f"]).arg(&self.file);

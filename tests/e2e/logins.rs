@@ -19,7 +19,7 @@ fn a_pushed_key_gets_in(make: fn() -> KeyPair) {
         let request = world.push(USER, &key);
         let login = Ssh::to(USER).with(&key).run();
         world.assert_in(&login, USER, &key, &request);
-        // Once when it is offered, once when it is proven.
+        // Once when the client offers the key, once when it sends the signature.
         let provided = world.said().iter().filter(|line| line.starts_with("Providing")).count();
         assert_eq!(provided, 2);
     });
@@ -85,13 +85,14 @@ fn a_key_gets_in_where_sshd_gives_md5_fingerprints() {
         let request = world.push(USER, &key);
         let login = Ssh::to(USER).with(&key).run();
         assert_eq!(login.success().trim(), USER);
-        // sshd's line and ours have different fingerprints now; both are told, and the request id still leads on.
+        // The lines of sshd and the program now have different fingerprints. Both are logged; the request ID still links
+        // to the push.
         let md5 = key.md5_fingerprint();
         assert!(md5.starts_with("MD5:"), "{md5}");
         world.assert_logged(&format!("ssh2: ED25519 {md5}"));
         world.assert_logged(&format!("for matching fingerprint: {md5}"));
         world.assert_logged(&format!("fingerprint: {}, request-id: {request}, ", key.fingerprint()));
-        // md5 is no filter, so that the pushed key is printed for any other, too; sshd compares.
+        // An MD5 fingerprint is no filter: the program prints the pushed key for any other key as well; sshd compares.
         let accepted = |line: &LogLine| line.text.starts_with("Accepted publickey");
         let logins = world.lines().iter().filter(|line| accepted(line)).count();
         let denied = Ssh::to(USER).with(&other).run();
@@ -123,7 +124,7 @@ fn a_key_gets_in_that_an_agent_offers_third_of_five() {
             let line = format!("matching fingerprint: {}", key.fingerprint());
             world.said().iter().filter(|said| said.ends_with(&line)).count()
         };
-        // The first two are offered in vain; the others not at all.
+        // The first two keys are refused; the others are not offered.
         assert_eq!(keys.iter().map(asked).collect::<Vec<_>>(), [1, 1, 2, 0, 0]);
         assert!(
             !world.said().iter().any(|line| line.starts_with("Refused")),

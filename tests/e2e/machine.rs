@@ -9,19 +9,19 @@ use emulator::Certificate;
 
 use crate::tools::{ROOTS, program};
 
-/// Where the program lies, as on Amazon Linux.
+/// The path of the program, as on Amazon Linux.
 pub(crate) const PROGRAM: &str = "/opt/aws/bin/eic_run_authorized_keys";
 /// The user that sshd runs it as.
 pub(crate) const RUNS_AS: &str = "ec2-instance-connect";
-/// Whom people log in as.
+/// The login users.
 pub(crate) const USERS: [&str; 2] = ["ec2-user", "ubuntu"];
-/// Where their homes are: in a folder that is a copy in every world.
+/// The directory of their home directories, of which every world has its own copy.
 pub(crate) const HOMES: &str = "/opt/e2e-homes";
 
-/// Far from any that a machine has.
+/// User IDs that no machine uses.
 const FIRST_ID: u32 = 59_000;
 
-/// Users, roots and program below that root folder. Everything it writes to must be a copy already.
+/// Writes users, CA certificates and the program below that root directory. The directories must already be copies.
 pub(crate) fn become_instance(root: &Path, anchors: &[Certificate]) {
     let at = |path: &str| root.join(path.trim_start_matches('/'));
     add_users(&at("/etc"));
@@ -36,13 +36,13 @@ pub(crate) fn become_instance(root: &Path, anchors: &[Certificate]) {
     let folder = place.parent().expect("it has a folder");
     fs::create_dir_all(folder).expect("it is a copy");
     fs::copy(program(), &place).expect("the program was built");
-    // sshd checks every folder above, too.
+    // sshd also checks every directory above.
     for path in ["/opt", "/opt/aws", "/opt/aws/bin", PROGRAM] {
         fs::set_permissions(at(path), Permissions::from_mode(0o755)).expect("it is a copy");
     }
 }
 
-/// Homes with nothing in them; root's too, so that nobody's own ssh settings count.
+/// Empty home directories, also for root, so that no existing ssh configuration is used.
 pub(crate) fn make_homes(homes: &Path) {
     fs::create_dir_all(homes).expect("the place is ours");
     fs::set_permissions(homes, Permissions::from_mode(0o755)).expect("it is ours");
@@ -92,7 +92,7 @@ fn add_users(etc: &Path) {
     replace(&etc.join("shadow"), &users.iter().map(shadow).collect::<Vec<_>>());
 }
 
-/// Puts these lines in the place of those with the same first field.
+/// Replaces the lines with the same first field by these lines.
 fn replace(file: &Path, lines: &[String]) {
     let name = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
     let ours: Vec<_> = lines.iter().map(|line| name(line)).collect();

@@ -10,7 +10,7 @@ use crate::child::run;
 use crate::namespaces::SCRATCH;
 use crate::world::{INSTANCE, Setup, USER, World};
 
-/// What the service was asked, in its order.
+/// The requests to the service, in order.
 fn operations(world: &World) -> Vec<String> {
     let requests = world.emulator.requests();
     let service = requests.iter().filter(|request| request.listener == Listener::Service);
@@ -31,7 +31,7 @@ fn mssh_gets_in_from_nothing_but_an_instance_id() {
         assert_eq!(login.success().trim(), USER, "{login:#?}");
         assert_eq!(operations(world), ["DescribeInstances", "SendSSHPublicKey"]);
 
-        // The key was mssh's own, which leaves the log alone to tell of it.
+        // mssh made the key and deleted it, so only the log contains its fingerprint.
         world.assert_logged("Accepted publickey for ec2-user from 203.0.113.10");
         let lines = world.lines();
         let accepted = lines.iter().find(|line| line.text.starts_with("Accepted publickey"));
@@ -46,7 +46,7 @@ fn mssh_gets_in_from_nothing_but_an_instance_id() {
     });
 }
 
-/// Fingerprint of the key that mssh pushed, and the request id in its record: the one that it was answered.
+/// Fingerprint of the key that mssh pushed, and the request ID in its record, which the service returned to mssh.
 fn pushed_key(world: &World) -> (String, String) {
     let requests = world.emulator.requests();
     let push = requests

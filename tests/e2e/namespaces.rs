@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::child::run_with_input;
 
-/// Where the test keeps what is its own, on a file system that is gone with the namespace.
+/// The directory for the test's own files, on a file system that ends with the namespace.
 pub(crate) const SCRATCH: &str = "/run/e2e";
 
 /// The addresses of IMDS, and those under which EC2 knows the instance.
@@ -19,14 +19,14 @@ pub(crate) const IPV4: [&str; 3] = ["169.254.169.254", "203.0.113.10", "10.0.0.1
 /// The same for IPv6.
 pub(crate) const IPV6: [&str; 2] = ["fd00:ec2::254", "2001:db8::10"];
 
-/// Whether the kernel speaks IPv6.
+/// Whether the kernel supports IPv6.
 pub(crate) fn has_ipv6() -> bool {
     Path::new("/proc/net/if_inet6").exists()
 }
 
-/// Leaves the machine's own network and mounts. Threads and children that are started from here on come along.
+/// Leaves the machine's own network and mounts. Threads and children that are started later do the same.
 ///
-/// What is written to `/etc`, `/opt` and `/run` stays in here.
+/// Writes to `/etc`, `/opt` and `/run` do not affect the machine.
 pub(crate) fn enter() {
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("root may make namespaces");
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -40,14 +40,14 @@ pub(crate) fn enter() {
     bring_up_loopback();
 }
 
-/// An empty file system over a folder.
+/// Mounts an empty file system over a directory.
 pub(crate) fn tmpfs(folder: impl AsRef<Path>, options: &str) {
     let folder = folder.as_ref();
     mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), Some(options))
         .unwrap_or_else(|error| panic!("tmpfs over {}: {error}", folder.display()));
 }
 
-/// A folder with another's content, and changes of its own.
+/// A directory with the content of another one, and its own changes.
 pub(crate) fn overlay(lower: impl AsRef<Path>, name: &str, at: impl AsRef<Path>) {
     let [upper, work] = ["upper", "work"].map(|part| Path::new(SCRATCH).join(part).join(name));
     for folder in [&upper, &work] {
@@ -70,12 +70,12 @@ pub(crate) fn overlay(lower: impl AsRef<Path>, name: &str, at: impl AsRef<Path>)
     .unwrap_or_else(|error| panic!("overlay at {}: {error}", at.display()));
 }
 
-/// Lets changes to a folder stay in here.
+/// Keeps changes to a directory within the namespace.
 fn cover(folder: &str) {
     overlay(folder, &folder[1..], folder);
 }
 
-/// A `/dev` of our own: what is put there, `/dev/log` above all, is not put on the machine.
+/// A private `/dev`: files created in it, such as `/dev/log`, are not created on the machine.
 pub(crate) fn own_dev() {
     let dev = Path::new(SCRATCH).join("dev");
     fs::create_dir(&dev).expect("/run is ours");
@@ -102,7 +102,7 @@ pub(crate) fn own_dev() {
     mount(Some(&dev), "/dev", None::<&str>, bind, None::<&str>).expect("/dev can be covered");
 }
 
-/// Sends what goes to these addresses of IMDS down a wire with nobody at its end: no answer, not even a refusal.
+/// Routes these addresses of IMDS to an interface without a peer: there is no answer, not even a refusal.
 pub(crate) fn drop_what_is_sent_to(addresses: &[&str]) {
     let mut script = "link add wire type veth peer name end\nlink set wire up\nlink set end up\n\
                       address add 192.0.2.1/24 dev wire\n"

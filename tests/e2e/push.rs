@@ -9,7 +9,7 @@ use emulator::service::{CONTENT_TYPE, SIGNING_NAME, TARGET};
 use emulator::{Credentials, sigv4};
 use serde_json::{Value, json};
 
-/// Where the service listens, and who calls.
+/// The address of the service, and the caller's credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) address: String,
@@ -19,7 +19,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Pushes a key for a user; the request id that was answered.
+    /// Pushes a key for a user; returns the request ID.
     #[track_caller]
     pub(crate) fn push(&self, user: &str, line: &str) -> String {
         let body = json!({"InstanceId": self.instance_id, "InstanceOSUser": user, "SSHPublicKey": line});

@@ -15,7 +15,7 @@ use crate::ssh::{Ssh, at_home};
 use crate::tools::ROOTS;
 use crate::world::{INSTANCE, Setup, USER, World, in_a_world};
 
-/// The start of the line that tells of a refused record.
+/// The start of the line about a refused record.
 fn refused(key: &KeyPair) -> String {
     format!(
         "Refused ssh key with fingerprint: {} for user {USER}: ",
@@ -23,7 +23,7 @@ fn refused(key: &KeyPair) -> String {
     )
 }
 
-/// Sees that sshd took the program's word: that it ran, and ended with 0.
+/// Asserts that sshd accepted the program's output: it ran, and exited with status 0.
 fn assert_sshd_is_content(world: &World) {
     let complaint = |line: &LogLine| line.is_sshd() && line.text.contains("AuthorizedKeysCommand");
     let lines = world.lines();
@@ -37,7 +37,7 @@ fn another_key_is_not_let_in() {
         world.push(USER, &pushed);
         world.assert_denied(&Ssh::to(USER).with(&offered).run());
         world.assert_logged(&format!("Failed publickey for {USER} from "));
-        // It was looked for; that it is another key than the pushed one is no refusal.
+        // The program looked for the key; an offered key other than the pushed one is not a refusal.
         let fingerprint = offered.fingerprint();
         let looked_for = format!("Querying EC2 Instance Connect keys for matching fingerprint: {fingerprint}");
         world.assert_logged(&looked_for);
@@ -52,7 +52,7 @@ fn a_key_pushed_for_another_user_is_not_let_in() {
         let key = KeyPair::ed25519();
         world.push("ubuntu", &key);
         world.assert_denied(&Ssh::to(USER).with(&key).run());
-        // Nobody pushed a key for this user: that is what IMDS said, and there is no word in the log.
+        // Nobody pushed a key for this user: IMDS says so, and nothing is logged.
         let requests = world.emulator.requests();
         let keys = requests.iter().filter(|request| request.path.contains("active-keys"));
         let answers: Vec<_> = keys.map(|request| (request.path.as_str(), request.status)).collect();
@@ -68,7 +68,7 @@ fn a_key_pushed_for_another_user_is_not_let_in() {
 #[test]
 fn a_key_is_let_in_until_its_seconds_are_over_and_not_after() {
     let mut setup = Setup::default();
-    // In the place of 60: long enough for a login on a busy machine.
+    // Instead of 60 seconds: long enough for a login on a busy machine.
     let lifetime = Duration::from_secs(8);
     setup.emulator.key_lifetime = lifetime;
     in_a_world(setup, move |world| {
@@ -84,7 +84,7 @@ fn a_key_is_let_in_until_its_seconds_are_over_and_not_after() {
         let provided = world.said().len();
         let login = Ssh::to(USER).with(&key).run();
         assert_eq!(login.status, Some(255), "{login:#?}");
-        // The service has taken it away.
+        // The service has removed the key.
         let requests = world.emulator.requests();
         let asked = requests.iter().find(|request| request.path.ends_with(path));
         assert_eq!(asked.map(|request| request.status), Some(404));
@@ -132,7 +132,7 @@ fn a_key_of_a_revoked_signer_is_not_let_in() {
         world.assert_logged(&format!(
             "Provided no ssh key for user {USER}: staple for {signer} says that it was revoked 2 h ago"
         ));
-        // The signer does not verify, which is status 1.
+        // The signer does not verify, so the status is 1.
         world.assert_logged("failed, status 1");
     });
 }

@@ -6,10 +6,10 @@ use emulator::LoggedRequest;
 
 use crate::dev_log::LogLine;
 
-/// How wide the first two of the three columns are.
+/// The width of the first two of the three columns.
 const WIDTH: usize = 64;
 
-/// sshd's lines, the program's, and the requests that the emulator had, in three columns, in the order of time.
+/// sshd's lines, the program's lines and the emulator's requests in three columns, in order of time.
 pub(crate) fn timeline(started: Instant, lines: &[LogLine], requests: &[LoggedRequest]) -> String {
     let mut rows: Vec<(Option<Duration>, usize, String)> = Vec::new();
     for line in lines {
@@ -22,7 +22,7 @@ pub(crate) fn timeline(started: Instant, lines: &[LogLine], requests: &[LoggedRe
         rows.push((at, column, text));
     }
     for request in requests {
-        // The emulator starts with the world, so that its clock is the world's.
+        // The emulator starts together with the world, so both clocks start at the same time.
         let text = request.to_string();
         let text = text.split_once(" s  ").map_or(text.as_str(), |(_, rest)| rest);
         rows.push((Some(request.at), 2, text.to_owned()));

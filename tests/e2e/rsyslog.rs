@@ -10,12 +10,12 @@ use crate::namespaces::SCRATCH;
 use crate::ssh::Ssh;
 use crate::world::{Setup, USER, in_a_world};
 
-/// Where auth and authpriv go.
+/// The file for auth and authpriv.
 pub(crate) const AUTH: &str = "/var/log/auth.log";
-/// Where everything else goes.
+/// The file for everything else.
 const REST: &str = "/var/log/syslog";
 
-/// Debian's own rules for the files above; without the kernel's log, which is the machine's.
+/// Debian's rules for these files, without the kernel's log, which is that of the machine.
 const SETTINGS: &str = "module(load=\"imuxsock\")
 $FileOwner root
 $FileGroup root
@@ -25,7 +25,7 @@ auth,authpriv.* /var/log/auth.log
 *.*;auth,authpriv.none /var/log/syslog
 ";
 
-/// Starts it; it has made `/dev/log` when this returns.
+/// Starts it; when this returns, `/dev/log` exists.
 pub(crate) fn start() -> Daemon {
     let settings = Path::new(SCRATCH).join("rsyslog.conf");
     fs::write(&settings, SETTINGS).expect("the folder is ours");
@@ -64,7 +64,7 @@ fn rsyslog_files_both_ends_of_the_audit_trail_under_auth() {
         world.assert_logged(&format!(
             "Querying EC2 Instance Connect keys for matching fingerprint: {fingerprint}"
         ));
-        // authpriv is what keeps the lines out of the file that more people may read.
+        // Because of authpriv, the lines are not in the file that more people may read.
         assert_eq!(lines(REST).iter().filter(|line| line.is_ours()).count(), 0);
     });
 }

@@ -8,13 +8,13 @@ use crate::child::{Outcome, Running};
 use crate::key::KeyPair;
 use crate::machine;
 
-/// When a client that does not end is ended.
+/// The time after which a client is killed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the OS's programs are.
+/// The directories of the operating system's programs.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// Where most clients reach the instance.
+/// The address at which most clients reach the instance.
 pub(crate) const HOST: &str = "203.0.113.10";
 
 /// One call of ssh.
@@ -27,7 +27,7 @@ pub(crate) struct Ssh {
 }
 
 impl Ssh {
-    /// As that user, with no key yet; asks who it has become.
+    /// As that user, without a key; runs `id -un`.
     pub(crate) fn to(user: &str) -> Self {
         Self {
             user: user.to_owned(),
@@ -37,7 +37,7 @@ impl Ssh {
         }
     }
 
-    /// Offers that key, after those before.
+    /// Offers that key, after the ones added before.
     pub(crate) fn with(mut self, key: &KeyPair) -> Self {
         self.keys.push(key.file.clone());
         self
@@ -49,7 +49,7 @@ impl Ssh {
         self
     }
 
-    /// Runs that over there.
+    /// Runs that command on the instance.
     pub(crate) fn running(mut self, command: &str) -> Self {
         self.command = command.to_owned();
         self
@@ -76,7 +76,7 @@ impl Ssh {
     }
 }
 
-/// A program as root runs it after logging in, with a home in here and nothing else set.
+/// A program with the environment of root's login and a home directory in the namespace.
 pub(crate) fn at_home(program: &str) -> Command {
     let mut command = Command::new(program);
     let home = machine::home("root");
@@ -88,5 +88,5 @@ pub(crate) fn at_home(program: &str) -> Command {
     command
 }
 
-/// What ssh says when no key was taken.
+/// ssh's message if no key was accepted.
 pub(crate) const DENIED: &str = "Permission denied (publickey).";

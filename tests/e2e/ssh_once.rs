@@ -18,7 +18,7 @@ fn script() -> PathBuf {
     repository().join("packaging/examples/ssh-once")
 }
 
-/// Where the script's keys would be left behind; a name that must be quoted.
+/// The temporary directory of the script's keys, with a name that must be quoted.
 fn temporary() -> PathBuf {
     let folder = Path::new(SCRATCH).join("temporary *");
     fs::create_dir_all(&folder).expect("the folder is ours");
@@ -26,7 +26,7 @@ fn temporary() -> PathBuf {
 }
 
 fn command(world: &World, venv: &Path, arguments: &[&str]) -> Command {
-    // A shell cannot trap a signal that is ignored when it starts, as SIGINT is for what runs in the background.
+    // A shell cannot trap a signal that is ignored when it starts, as SIGINT is for background processes.
     let mut command = client(world, venv, "env", true);
     command
         .env("TMPDIR", temporary())
@@ -40,12 +40,12 @@ fn once(world: &World, venv: &Path, arguments: &[&str]) -> Outcome {
     run(&mut command(world, venv, arguments), PATIENCE)
 }
 
-/// Whether there is anything of the script's.
+/// Whether any file of the script is left.
 fn keys() -> usize {
     fs::read_dir(temporary()).expect("the folder is ours").count()
 }
 
-/// The request id that the script reports.
+/// The request ID that the script prints.
 fn request(outcome: &Outcome) -> &str {
     let line = outcome
         .stderr
@@ -55,7 +55,7 @@ fn request(outcome: &Outcome) -> &str {
     line.rsplit(' ').next().unwrap_or_default()
 }
 
-/// Follows the log from sshd's line on, as the key is gone.
+/// Follows the log from sshd's line, because the key has been deleted.
 fn assert_trail(world: &World, user: &str, outcome: &Outcome) {
     world.assert_logged(&format!("Accepted publickey for {user} from"));
     let fingerprint = world.lines().into_iter().find_map(|line| {
@@ -151,7 +151,7 @@ fn ssh_once_takes_the_address_that_there_is() {
 #[test]
 fn ssh_once_leaves_no_key_where_the_login_fails() {
     with_clients(Setup::default(), |world, venv| {
-        // The service takes a key for a user that the instance does not have.
+        // The service accepts a key for a user that does not exist on the instance.
         let outcome = once(world, venv, &["-u", "nobody-here", INSTANCE, "true"]);
         assert_eq!(outcome.status, Some(255), "{outcome:#?}");
         assert!(outcome.stderr.contains(DENIED), "{outcome:#?}");
@@ -217,7 +217,7 @@ fn ssh_once_explains_itself_to_those_who_call_it_wrongly() {
     });
 }
 
-/// What the linter finds in shell: words that are not quoted, names that are misspelt.
+/// shellcheck finds unquoted words and misspelt names.
 #[test]
 fn the_shell_scripts_are_clean() {
     let shellcheck = "/usr/bin/shellcheck";

@@ -15,12 +15,12 @@ pub(crate) fn hook() -> String {
     format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {RUNS_AS}\n")
 }
 
-/// The key that it shows itself with.
+/// Its host key.
 pub(crate) fn host_key() -> PathBuf {
     Path::new(SCRATCH).join("host_key")
 }
 
-/// Makes the host's key, as a fresh machine does; its public half.
+/// Makes the host key, as a new machine does; returns the public key.
 pub(crate) fn make_host_key() -> String {
     let mut keygen = Command::new("ssh-keygen");
     keygen
@@ -31,7 +31,7 @@ pub(crate) fn make_host_key() -> String {
     line.trim_end().to_owned()
 }
 
-/// Starts sshd with these settings before its others (the first one counts). It listens when its log says so.
+/// Starts sshd with these settings before its others (sshd uses the first value). Waits until its log says that it listens.
 pub(crate) fn start(settings: &str) -> Daemon {
     let folder = Path::new("/run/sshd");
     fs::create_dir(folder).expect("/run is ours");
@@ -42,7 +42,7 @@ pub(crate) fn start(settings: &str) -> Daemon {
         hook(),
         host_key().display()
     );
-    // OpenSSH 9.8 and later put clients that fail on hold; all clients here have one address.
+    // OpenSSH 9.8 and later penalise clients that fail; all clients in the tests have the same address.
     if understands("PerSourcePenalties=no") {
         config.push_str("PerSourcePenalties no\n");
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::built::{self, Profile, target};
 use crate::child::run;
 
-/// Something that may be missing: where it lies, and the Debian package it comes in.
+/// A file that may be missing: its path, and the Debian package that contains it.
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What every test needs.
@@ -24,10 +24,10 @@ const EVERYWHERE: [Tool; 5] = [
     (ROOTS, "ca-certificates"),
 ];
 
-/// The OS's own store of roots, where Debian and Ubuntu have it.
+/// The operating system's trust store on Debian and Ubuntu.
 pub(crate) const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Says why the running test cannot run here, where it cannot; `tests/run` counts the line.
+/// If the test cannot run here, prints the reason; `tests/run` counts the line.
 pub(crate) fn lacking(further: &[Tool]) -> bool {
     let why = if !nix::unistd::Uid::effective().is_root() {
         Some("it needs root (run make e2e as root)".to_owned())
@@ -42,7 +42,7 @@ pub(crate) fn lacking(further: &[Tool]) -> bool {
     why.is_some()
 }
 
-/// Says that the running test is skipped, and why.
+/// Prints that the test is skipped, and why.
 pub(crate) fn skipped(why: &str) {
     let test = thread::current();
     println!("SKIPPED: e2e {}, {why}", test.name().unwrap_or("a test"));
@@ -54,7 +54,7 @@ pub(crate) fn repository() -> &'static Path {
     tests.parent().expect("the tests are a folder of the repository")
 }
 
-/// The program under test, as it ships.
+/// The program under test, in a release build.
 pub(crate) fn program() -> &'static Path {
     built::program(Profile::Release)
 }
@@ -108,7 +108,7 @@ fn make_venv() -> Result<PathBuf, String> {
     ];
     step(&make)?;
     step(&install.each_ref().map(|word| word.as_os_str()))?;
-    // Last, so that a venv which was only begun is made anew.
+    // Last, so that an incomplete virtual environment is made again.
     fs::copy(&wanted, &made_from).expect("the target folder is ours");
     Ok(programs)
 }

@@ -26,9 +26,9 @@ use crate::{report, rsyslog, sshd};
 pub(crate) const SERVICE: &str = "127.0.0.1:8080";
 /// The instance.
 pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
-/// Whom most tests log in as.
+/// The user as whom most tests log in.
 pub(crate) const USER: &str = "ec2-user";
-/// The name that EC2 has for it.
+/// Its public DNS name.
 const NAME: &str = "ec2-203-0-113-10.us-west-2.compute.amazonaws.com";
 
 /// Facility 10, severity 6 (RFC 5424, section 6.2.1).
@@ -37,17 +37,17 @@ pub(crate) const AUTHPRIV_INFO: u8 = 10 * 8 + 6;
 /// How long sshd may take to listen.
 const START: Duration = Duration::from_secs(20);
 
-/// What most tests leave as it is.
+/// Settings that most tests do not change.
 pub(crate) struct Setup {
     /// The emulator's options.
     pub(crate) emulator: Options,
     /// sshd's settings before its others.
     pub(crate) sshd: String,
-    /// The log is rsyslog's.
+    /// Log through rsyslog.
     pub(crate) rsyslog: bool,
-    /// What the test needs besides what all need.
+    /// What the test needs in addition.
     pub(crate) tools: &'static [Tool],
-    /// Nothing else runs meanwhile: for tests that measure.
+    /// Run no other test at the same time, for measurements.
     pub(crate) alone: bool,
 }
 
@@ -63,7 +63,7 @@ impl Default for Setup {
     }
 }
 
-/// IMDS at its real addresses, and a service that wants to be called by somebody.
+/// IMDS at its real addresses, and a service that requires signed requests.
 pub(crate) fn options() -> Options {
     let mut imds_addresses = vec![SocketAddr::new(IPV4[0].parse().expect("it is an address"), 80)];
     if has_ipv6() {
@@ -78,7 +78,7 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// Runs a test in a world of its own, or says why it cannot run.
+/// Runs a test in a new world, or prints why it cannot run.
 pub(crate) fn in_a_world(setup: Setup, test: impl FnOnce(&World) + Send + 'static) {
     if lacking(setup.tools) {
         return;
@@ -86,16 +86,16 @@ pub(crate) fn in_a_world(setup: Setup, test: impl FnOnce(&World) + Send + 'stati
     in_namespaces(setup.alone, move || test(&World::new(setup)));
 }
 
-/// Runs a test in namespaces of its own; no other meanwhile, where it must be alone.
+/// Runs a test in new namespaces, and no other at the same time if it must be alone.
 pub(crate) fn in_namespaces(alone: bool, test: impl FnOnce() + Send + 'static) {
     static TURNS: RwLock<()> = RwLock::new(());
-    // A test that failed in its turn has said so.
+    // A test that failed while it had the lock has printed its message.
     let _alone = alone.then(|| TURNS.write().unwrap_or_else(PoisonError::into_inner));
     let _with_others = (!alone).then(|| TURNS.read().unwrap_or_else(PoisonError::into_inner));
-    // Built before there is no network.
+    // Build it while there is a network.
     program();
     let name = thread::current().name().unwrap_or("a test").to_owned();
-    // The namespaces are this thread's and end with it and its children.
+    // The namespaces belong to this thread, and end with it and its children.
     let body = move || {
         enter();
         test();
@@ -109,13 +109,13 @@ pub(crate) fn in_namespaces(alone: bool, test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Where lines of the log are found.
+/// The source of the log's lines.
 enum Log {
     Memory(DevLog),
     Rsyslog { _daemon: Daemon },
 }
 
-/// An instance with everything around it.
+/// An instance and its surroundings.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     pub(crate) started: Instant,
@@ -126,7 +126,7 @@ pub(crate) struct World {
 impl World {
     fn new(setup: Setup) -> Self {
         let emulator = Emulator::start(setup.emulator).expect("the namespace has these addresses");
-        // The emulator's clock started with it.
+        // The emulator's clock starts at the same time.
         let started = Instant::now();
         tmpfs("/sys", "mode=0755");
         let machine = Machine::Nitro(emulator.options().instance_id.clone());
@@ -195,13 +195,13 @@ impl World {
         }
     }
 
-    /// Pushes a key over the API; the request id of its answer.
+    /// Pushes a key through the API; returns the request ID.
     #[track_caller]
     pub(crate) fn push(&self, user: &str, key: &KeyPair) -> String {
         self.client().push(user, &key.line)
     }
 
-    /// Publishes a record that the signer made, in the place of what there is.
+    /// Publishes a record that the signer made, in place of the existing ones.
     pub(crate) fn publish(&self, user: &str, record: &RecordTemplate) {
         self.emulator.with_imds(|imds| {
             imds.unpublish(user);
@@ -209,7 +209,7 @@ impl World {
         });
     }
 
-    /// Lets a key in as people do without EC2 Instance Connect.
+    /// Adds a key to `authorized_keys`.
     pub(crate) fn authorize(&self, user: &str, key: &KeyPair) {
         let file = machine::home(user).join(".ssh/authorized_keys");
         let before = fs::read_to_string(&file).unwrap_or_default();
@@ -218,14 +218,14 @@ impl World {
         std::os::unix::fs::chown(&file, id, id).expect("root may give away");
     }
 
-    /// Sees that a login came about, and that it can be followed to the push it was made with.
+    /// Asserts that a login succeeded, and that the log links it to the push that allowed it.
     #[track_caller]
     pub(crate) fn assert_in(&self, login: &Outcome, user: &str, key: &KeyPair, request_id: &str) {
         assert_eq!(login.success().trim(), user, "{login:#?}");
         self.assert_trail(user, &key.fingerprint(), request_id);
     }
 
-    /// Sees that the log leads from this user's login to that answer of the API.
+    /// Asserts that the log links this user's login to that answer of the API.
     #[track_caller]
     pub(crate) fn assert_trail(&self, user: &str, fingerprint: &str, request_id: &str) {
         let entry = Entry {
@@ -237,7 +237,7 @@ impl World {
         audit::assert_trail(&entry, || self.lines());
     }
 
-    /// Sees that sshd took no key.
+    /// Asserts that sshd accepted no key.
     #[track_caller]
     pub(crate) fn assert_denied(&self, login: &Outcome) {
         assert_eq!(login.status, Some(255), "{login:#?}");
@@ -247,7 +247,7 @@ impl World {
         assert!(!self.lines().iter().any(accepted), "sshd accepted a key");
     }
 
-    /// Sees that the log has a line with this in it, once it has arrived.
+    /// Asserts that the log has a line that contains this, as soon as it has arrived.
     #[track_caller]
     pub(crate) fn assert_logged(&self, what: &str) {
         let seen = wait_for(Duration::from_secs(5), || {
@@ -263,7 +263,7 @@ impl World {
 }
 
 impl Drop for World {
-    /// Where a test failed, what happened is told.
+    /// If the test failed, prints what happened.
     fn drop(&mut self) {
         if thread::panicking() {
             println!("{}", self.report());
@@ -278,7 +278,7 @@ fn lines(log: &Log) -> Vec<LogLine> {
     }
 }
 
-/// Tells root's ssh the host's key, under every name, and the names of the hosts.
+/// Adds the host key, under every name, to root's known_hosts, and the names of the hosts to /etc/hosts.
 fn introduce(host_key: &str) {
     let names = IPV4[1..].iter().chain(&IPV6[1..]).chain([&NAME]);
     let names: Vec<_> = names.copied().collect();
