@@ -236,6 +236,11 @@ setups! {
         prepare: "echo SSHD_OPTS='-f /etc/ssh/other' >/etc/default/ssh; mv /etc/ssh/sshd_config /etc/ssh/other; printf 'AuthorizedKeysCommand /never\\nAuthorizedKeysCommandUser nobody\\n' >/etc/ssh/sshd_config",
         ..PLAIN
     };
+    another_configuration_in_systemd_s_grammar: Setup {
+        prepare: "echo \"SSHD_OPTS='-f /etc/ssh/other '\" >/etc/default/ssh; mv /etc/ssh/sshd_config /etc/ssh/other; printf 'AuthorizedKeysCommand /never\\nAuthorizedKeysCommandUser nobody\\n' >/etc/ssh/sshd_config; \
+            mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS -o\\\\x20Banner\\\\snone \\\\\\n' >/etc/systemd/system/ssh.service.d/50-x.conf",
+        ..PLAIN
+    };
     a_unit_that_starts_a_script: Setup {
         prepare: "mkdir /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c \"exec /usr/sbin/sshd -D\"\\n' >/etc/systemd/system/ssh.service.d/x.conf",
         expected: Left("ssh.service does not start sshd by its path"), disabled: 3, ..PLAIN

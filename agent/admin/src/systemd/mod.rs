@@ -1,4 +1,6 @@
 //! How systemd reads the units that start sshd, from bytes alone.
 #![deny(clippy::disallowed_methods)]
 
+mod environment_file;
+mod exec_start;
 pub(crate) mod unit;

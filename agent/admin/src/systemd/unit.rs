@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::environment_file;
+use super::exec_start::{self, Backslash, WHITE_SPACE};
 use crate::sshd::command_line::Arguments;
 use crate::sshd::pattern;
 use crate::sshd::sshd_config::{Files, Place};
@@ -88,9 +90,19 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
                 ("ExecStart", "") => starts.clear(),
                 ("ExecStart", _) => starts.push((value, place)),
                 ("EnvironmentFile", "") => environment_files.clear(),
-                ("EnvironmentFile", file) => environment_files.push(PathBuf::from(file.trim_start_matches('-'))),
+                ("EnvironmentFile", file) => match exec_start::without_specifiers(file.trim_start_matches('-')) {
+                    Some(file) => environment_files.push(PathBuf::from(file)),
+                    None => is_all_read = false,
+                },
                 ("Environment", "") => unit.environment.clear(),
-                ("Environment", _) => unit.environment.extend(assignments(&value)),
+                ("Environment", _) => {
+                    for word in exec_start::words(&value, Backslash::Escape).unwrap_or_default() {
+                        match exec_start::without_specifiers(&word) {
+                            Some(word) => unit.environment.extend(assignment(&word)),
+                            None => is_all_read = false,
+                        }
+                    }
+                }
                 ("KillMode", mode) => unit.spares_connections = mode == "process",
                 _ => {}
             }
@@ -103,7 +115,7 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
             Vec::new()
         });
         unit.environment
-            .extend(environment_file(&String::from_utf8_lossy(&text)));
+            .extend(environment_file::assignments(&String::from_utf8_lossy(&text)));
     }
     unit.exec_start = match starts.as_slice() {
         [only] if is_all_read => Some(only.clone()),
@@ -112,124 +124,67 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
     Some(unit)
 }
 
-/// The `Key=value` lines of a unit's `[Service]`, continued lines put together.
+/// The `Key=value` lines of a unit's `[Service]`, each with the number of its first line. A line that ends with a backslash
+/// continues on the next one.
 fn service_lines(text: &str) -> Vec<(usize, String, String)> {
     let mut found = Vec::new();
     let mut in_service = false;
-    let mut pending: Option<(usize, String)> = None;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.starts_with(['#', ';']) || (line.is_empty() && pending.is_none()) {
-            continue;
-        }
-        let (start, mut whole) = pending.take().unwrap_or((number + 1, String::new()));
-        whole.push_str(line.trim_end_matches('\\'));
-        if line.ends_with('\\') {
-            whole.push(' ');
-            pending = Some((start, whole));
-            continue;
-        }
+    let mut add = |start: usize, whole: &str| {
+        let whole = whole.trim_matches(WHITE_SPACE);
         if whole.starts_with('[') {
             in_service = whole == "[Service]";
         } else if let Some((key, value)) = whole.split_once('=').filter(|_| in_service) {
-            found.push((start, key.trim().to_owned(), value.trim().to_owned()));
+            let [key, value] = [key, value].map(|part| part.trim_matches(WHITE_SPACE).to_owned());
+            found.push((start, key, value));
         }
+    };
+    let mut continued: Option<(usize, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_start_matches(WHITE_SPACE);
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        let (start, mut whole) = continued.take().unwrap_or((number + 1, String::new()));
+        whole.push_str(line);
+        // Of two backslashes, the first escapes the second.
+        let backslashes = whole.chars().rev().take_while(|c| *c == '\\').count();
+        if backslashes % 2 == 0 {
+            add(start, &whole);
+        } else {
+            whole.pop();
+            whole.push(' ');
+            continued = Some((start, whole));
+        }
+    }
+    if let Some((start, whole)) = continued {
+        add(start, &whole);
     }
     found
 }
 
-fn assignments(text: &str) -> Vec<(String, String)> {
-    let words = split(text).unwrap_or_default().into_iter();
-    let pairs = words.filter_map(|word| {
-        word.split_once('=')
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    });
-    pairs.collect()
-}
-
-/// The assignments of an EnvironmentFile (systemd.exec(5)): one a line, the value perhaps in quotes.
-fn environment_file(text: &str) -> Vec<(String, String)> {
-    let joined = text.replace("\\\n", "");
-    let lines = joined
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with(['#', ';']));
-    let pairs = lines.filter_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        let value = value.trim();
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-        let value = unquoted.map_or_else(|| value.to_owned(), |inside| inside.replace("\\\"", "\""));
-        Some((name.trim().to_owned(), value))
-    });
-    pairs.collect()
-}
-
-/// A command line as systemd splits it: quotes and escapes taken out; `None` where a quote is never closed.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut rest = text.chars().peekable();
-    loop {
-        while rest.next_if(|c| c.is_whitespace()).is_some() {}
-        rest.peek()?.is_ascii().then_some(())?;
-        let mut word = String::new();
-        let mut quote = None;
-        while let Some(c) = rest.next_if(|c| quote.is_some() || !c.is_whitespace()) {
-            match (c, quote) {
-                ('\\', _) => word.push(match rest.next()? {
-                    's' => ' ',
-                    't' => '\t',
-                    'n' => '\n',
-                    other => other,
-                }),
-                ('"' | '\'', None) => quote = Some(c),
-                (_, Some(open)) if c == open => quote = None,
-                _ => word.push(c),
-            }
-        }
-        if quote.is_some() {
-            return None;
-        }
-        words.push(word);
-        if rest.peek().is_none() {
-            return Some(words);
-        }
-    }
+fn assignment(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=')?;
+    Some((name.to_owned(), value.to_owned()))
 }
 
 impl Unit {
     /// The arguments that sshd gets; `None` where that cannot be told from the files.
     pub(crate) fn arguments(&self) -> Option<Arguments> {
         let (line, _) = self.exec_start.as_ref()?;
-        let line = line.trim_start_matches(['-', '+', '!', ':']);
+        let command_line = line.trim_start_matches(['-', '+', '!', ':']);
+        let prefixes = line.strip_suffix(command_line).unwrap_or_default();
         // Other prefixes (`@`, `|`) make no absolute path of what follows.
-        let mut words = split(line)?.into_iter();
-        let program = PathBuf::from(words.next()?);
+        let words = exec_start::words(command_line, Backslash::Escape)?.into_iter();
+        let mut words = words.map(|word| exec_start::without_specifiers(&word));
+        let program = PathBuf::from(words.next()??);
         let is_sshd = program.is_absolute() && program.file_name().is_some_and(|name| name == "sshd");
-        let expanded = words.flat_map(|word| self.expand(&word));
-        Arguments::read(program, expanded).filter(|_| is_sshd)
-    }
-
-    /// `$NAME` alone becomes as many words as it has, `${NAME}` a part of its word; `%%` is a per cent sign.
-    fn expand(&self, word: &str) -> Vec<String> {
-        let value = |name: &str| self.environment.get(name).map(String::as_str).unwrap_or_default();
-        let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if let Some(name) = word.strip_prefix('$').filter(|name| is_name(name)) {
-            return split(value(name)).unwrap_or_default();
-        }
-        let mut expanded = String::new();
-        let mut rest = word;
-        while let Some((before, behind)) = rest.split_once("${") {
-            let Some((name, after)) = behind.split_once('}').filter(|(name, _)| is_name(name)) else {
-                break;
-            };
-            expanded.push_str(before);
-            expanded.push_str(value(name));
-            rest = after;
-        }
-        expanded.push_str(rest);
-        vec![expanded.replace("%%", "%")]
+        let words: Vec<String> = words.collect::<Option<_>>()?;
+        let words = if prefixes.contains(':') {
+            words
+        } else {
+            exec_start::with_variables(words, &self.environment)
+        };
+        Arguments::read(program, words).filter(|_| is_sshd)
     }
 }
 
@@ -266,6 +221,14 @@ mod tests {
             arguments.options,
             ["Banner none", "AuthorizedKeysCommand /x %u %f", "Port=2222"]
         );
+        let arguments = unit(":/usr/sbin/sshd -o Banner=${O}\\x20$O", &[("O", "-6")])
+            .arguments()
+            .unwrap();
+        assert_eq!(arguments.options, ["Banner=${O} $O"], "no variables after a colon");
+        let arguments = unit("/usr/sbin/sshd $O", &[("O", "-oBanner=%%h ")])
+            .arguments()
+            .unwrap();
+        assert_eq!(arguments.options, ["Banner=%%h"], "no specifiers in variables");
         let arguments = unit("-/usr/sbin/sshd -i ${O}", &[("O", "-6")]).arguments().unwrap();
         assert_eq!(arguments.when_asking, ["-6"]);
     }
@@ -277,6 +240,8 @@ mod tests {
             "@/usr/sbin/sshd sshd -D",
             "/usr/sbin/sshd \"-D",
             "sshd -D",
+            "/usr/sbin/sshd -o \"AuthorizedKeysCommand /x %u\"",
+            "/usr/sbin/sshd -D ; /bin/true",
         ] {
             assert_eq!(unit(exec, &[]).arguments(), None, "{exec}");
         }
@@ -289,15 +254,15 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], (5, "ExecStart".to_owned(), "/a  -b".to_owned()));
         assert_eq!(lines[1].2, "process");
-    }
-
-    #[test]
-    fn environment_files_lose_their_quotes() {
-        let text = "# x\nSSHD_OPTS=\"-o Banner=none\"\nOPTIONS='-u0'\n A = b \n";
-        let read: Vec<_> = environment_file(text);
-        assert_eq!(read[0].1, "-o Banner=none");
-        assert_eq!(read[1].1, "-u0");
-        assert_eq!(read[2], ("A".to_owned(), "b".to_owned()));
+        for (text, value) in [
+            ("ExecStart=a \\\n# x\n\tb\\\n", "a  b"),
+            ("ExecStart=a\\\\\nb\n", "a\\\\"),
+            ("ExecStart=a\\ \nb\n", "a\\"),
+            ("ExecStart=a\\\n\nb\n", "a"),
+        ] {
+            let lines = service_lines(&format!("[Service]\n{text}"));
+            assert_eq!(lines, [(2, "ExecStart".to_owned(), value.to_owned())], "{text:?}");
+        }
     }
 
     #[test]
@@ -318,6 +283,12 @@ mod tests {
         assert_eq!(exec_start(&[(UNIT, Some(EXEC)), (drop_in, None)]), None);
         let pattern = "[Service]\nEnvironmentFile=/etc/default/*\n";
         assert_eq!(exec_start(&[(UNIT, Some(EXEC)), (drop_in, Some(pattern))]), None);
+        for specifier in [
+            "[Service]\nEnvironmentFile=-/etc/default/%p\n",
+            "[Service]\nEnvironment=X=%i\n",
+        ] {
+            assert_eq!(exec_start(&[(UNIT, Some(EXEC)), (drop_in, Some(specifier))]), None);
+        }
         let again = "[Service]\nExecStart=/usr/sbin/sshd -4\n";
         assert_eq!(
             exec_start(&[(UNIT, Some(EXEC)), (drop_in, Some(again))]),
