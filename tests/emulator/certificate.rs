@@ -25,7 +25,7 @@ use crate::key::{Key, SignatureAlgorithm};
 pub use crate::name::NameAttribute;
 use crate::name::distinguished_name;
 
-/// The extended key usages that tests speak of.
+/// The extended key usages that tests use.
 pub mod purpose {
     pub use const_oid::db::rfc5280::{
         ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH, ID_KP_CODE_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_OCSP_SIGNING,
@@ -33,14 +33,14 @@ pub mod purpose {
     };
 }
 
-/// An extension as it goes onto the wire, known to this crate or not.
+/// An extension in its encoded form, whether or not this crate knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawExtension {
-    /// Its name.
+    /// Its object identifier.
     pub oid: ObjectIdentifier,
-    /// Whether who does not know it must refuse the certificate or response.
+    /// Whether it is critical: a verifier that does not know it must refuse the certificate or response.
     pub critical: bool,
-    /// What the OCTET STRING holds.
+    /// The contents of the OCTET STRING.
     pub value: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ impl RawExtension {
         }
     }
 
-    /// `id-pkix-ocsp-nocheck`: this responder's own revocation is not to be asked about.
+    /// `id-pkix-ocsp-nocheck`: this responder's own revocation status must not be checked.
     pub fn ocsp_no_check() -> Self {
         Self {
             oid: db::rfc6960::ID_PKIX_OCSP_NOCHECK,
@@ -72,31 +72,31 @@ impl RawExtension {
     }
 }
 
-/// The DNS names that a CA permits and excludes below itself.
+/// The DNS names that a CA permits and excludes in the certificates below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsConstraints {
-    /// The only ones permitted, where there are any.
+    /// The permitted names; if empty, all are permitted.
     pub permitted: Vec<String>,
-    /// Those excluded.
+    /// The excluded names.
     pub excluded: Vec<String>,
 }
 
-/// Everything a certificate says, to be changed at will before [`CertificateTemplate::issued_by`] signs it.
+/// All fields of a certificate, which can be changed before [`CertificateTemplate::issued_by`] signs it.
 #[derive(Clone, Debug)]
 pub struct CertificateTemplate {
-    /// v3 as a rule. A v1 certificate that carries extensions is malformed: see [`CertificateTemplate::without_extensions`].
+    /// Usually v3. A v1 certificate with extensions is malformed: see [`CertificateTemplate::without_extensions`].
     pub version: Version,
     /// Big-endian, positive, 20 bytes at most.
     pub serial: Vec<u8>,
     /// The subject's attributes in their order.
     pub subject: Vec<NameAttribute>,
-    /// Another issuer's name than that of the certificate that signs.
+    /// An issuer name other than the subject of the signing certificate.
     pub issuer: Option<Vec<NameAttribute>>,
     /// Seconds since the epoch.
     pub not_before: i64,
     /// Seconds since the epoch.
     pub not_after: i64,
-    /// The subject's key: its public half goes into the certificate.
+    /// The subject's key; the certificate contains its public key.
     pub key: Key,
     /// basicConstraints.
     pub basic_constraints: Option<BasicConstraints>,
@@ -108,27 +108,27 @@ pub struct CertificateTemplate {
     pub dns_names: Option<Vec<String>>,
     /// nameConstraints on DNS names.
     pub name_constraints: Option<DnsConstraints>,
-    /// Whether subjectKeyIdentifier and authorityKeyIdentifier are there.
+    /// Whether it has subjectKeyIdentifier and authorityKeyIdentifier.
     pub key_identifiers: bool,
-    /// Further extensions, after the others; one of a kind that is there already makes it stand twice.
+    /// Further extensions, after the others. If the certificate already has one of the same kind, it occurs twice.
     pub extensions: Vec<RawExtension>,
     /// Which of the extensions above (raw ones apart) are critical.
     pub critical: Vec<ObjectIdentifier>,
-    /// How it is signed; the signing key's usual way where `None`.
+    /// The signature algorithm; `None` for the signing key's usual one.
     pub signature_algorithm: Option<SignatureAlgorithm>,
-    /// What the unsigned algorithm field says, where that should differ from the signed one.
+    /// The value of the unsigned algorithm field, if it should differ from the signed one.
     pub outer_algorithm: Option<SignatureAlgorithm>,
-    /// What both algorithm fields say, where that should differ from how it is really signed.
+    /// The value of both algorithm fields, if it should differ from the algorithm used.
     pub claimed_algorithm: Option<SignatureAlgorithm>,
     /// Flips a bit of the signature.
     pub tamper_signature: bool,
 }
 
 impl CertificateTemplate {
-    /// A certificate for a key with nothing but a name and a validity: no extension but the key identifiers.
+    /// A certificate for a key with only a name, a validity period and key identifiers.
     pub fn new(subject: Vec<NameAttribute>, key: Key, not_before: i64, not_after: i64) -> Self {
         let mut serial: [u8; 16] = rand::random();
-        // Positive and never with a leading zero, so that it reads the same everywhere.
+        // Positive and without a leading zero, so that every tool shows the same digits.
         serial[0] = serial[0] & 0x3f | 0x40;
         Self {
             version: Version::V3,
@@ -153,7 +153,7 @@ impl CertificateTemplate {
         }
     }
 
-    /// Makes it a CA's: basicConstraints with that path length, and the key usages of a CA.
+    /// Makes it a CA certificate: basicConstraints with that path length, and the key usages of a CA.
     #[must_use]
     pub fn for_ca(mut self, path_length: Option<u8>) -> Self {
         self.basic_constraints = Some(BasicConstraints {
@@ -191,7 +191,7 @@ impl CertificateTemplate {
         self.signed_by(&issuer.template.subject, &issuer.template.key)
     }
 
-    /// Signs it in that name with that key, whether or not they belong together.
+    /// Signs it with that issuer name and that key, whether or not they belong together.
     pub fn signed_by(self, issuer: &[NameAttribute], key: &Key) -> Certificate {
         let algorithm = self.signature_algorithm.unwrap_or_else(|| key.default_algorithm());
         let claimed = self.claimed_algorithm.unwrap_or(algorithm);
@@ -287,7 +287,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// What it was made from: clone, change, sign again.
+    /// The template from which it was made: clone it, change it, and sign it again.
     pub fn template(&self) -> &CertificateTemplate {
         &self.template
     }
@@ -324,7 +324,7 @@ impl Certificate {
         &self.issuer
     }
 
-    /// SHA-1 of the certificate in upper-case hexadecimal: the name that IMDS serves its staple under.
+    /// SHA-1 of the certificate in upper-case hexadecimal: the name under which IMDS serves its staple.
     pub fn sha1(&self) -> String {
         crate::upper_hex(&Sha1::digest(&self.der))
     }
@@ -339,7 +339,7 @@ impl Certificate {
     }
 }
 
-/// Flips the lowest bit of a signature's last byte but one: RSA's and ECDSA's alike stay well-formed.
+/// Flips the lowest bit of a signature's second to last byte: both RSA and ECDSA signatures stay well-formed.
 pub(crate) fn tamper(signature: &mut [u8]) {
     let position = signature.len().saturating_sub(2);
     if let Some(byte) = signature.get_mut(position) {
@@ -351,7 +351,7 @@ pub(crate) fn serial_number(bytes: &[u8]) -> SerialNumber {
     SerialNumber::new(bytes).expect("a serial number is 1 to 20 bytes long")
 }
 
-/// A point in time as GeneralizedTime has it.
+/// A point in time as GeneralizedTime.
 pub(crate) fn generalized_time(seconds: i64) -> GeneralizedTime {
     GeneralizedTime::from_unix_duration(since_epoch(seconds)).expect("a year before 10000")
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use tokio::net::TcpSocket;
 
-/// Where connections succeed, since the kernel accepts them, and nothing is ever said.
+/// An address at which connections succeed, because the kernel accepts them, but nothing ever answers.
 #[derive(Debug)]
 pub struct SilentListener {
     listener: TcpListener,

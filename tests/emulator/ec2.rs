@@ -4,7 +4,7 @@ use crate::http::{Request, Response};
 use crate::options::{Credentials, Options};
 use crate::sigv4::{self, SignatureError};
 
-/// The API's version, which requests name.
+/// The version of the API, which requests must contain.
 pub const VERSION: &str = "2016-11-15";
 /// The content type of requests.
 pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
@@ -29,7 +29,7 @@ impl Error {
     }
 }
 
-/// EC2 tells less of what is wrong with a signature than other services do.
+/// EC2 gives fewer details about a wrong signature than other services.
 impl From<SignatureError> for Error {
     fn from(error: SignatureError) -> Self {
         match error {
@@ -67,7 +67,7 @@ impl Ec2 {
         }
     }
 
-    /// Whether a request speaks the query protocol.
+    /// Whether a request uses the query protocol.
     pub(crate) fn is_for(request: &Request) -> bool {
         request
             .header("Content-Type")
@@ -202,7 +202,7 @@ fn form(body: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// One word of a form; an escape that is none stands for itself.
+/// One word of a form; an invalid escape stands for itself.
 fn decoded(word: &str) -> String {
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word.as_bytes();

@@ -44,7 +44,7 @@ pub fn now() -> i64 {
     i64::try_from(since.as_secs()).expect("the year is not beyond all reason")
 }
 
-/// The URL of what listens there, without a slash at the end; an IPv6 address comes in brackets.
+/// The URL of the listener, without a trailing slash; an IPv6 address is in brackets.
 pub(crate) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }

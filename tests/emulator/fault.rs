@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::Listener;
 use crate::http::Response;
 
-/// How much longer than the body [`Fault::LongContentLength`] says it is.
+/// How much the Content-Length of [`Fault::LongContentLength`] exceeds the length of the body.
 pub const MISSING_BYTES: usize = 1000;
 
 /// One way to misbehave.
@@ -21,15 +21,15 @@ pub enum Fault {
     Hang,
     /// Sends the whole answer, head included, one byte per interval.
     Drip(Duration),
-    /// Sends the head at once, and the body one byte per interval.
+    /// Sends the head immediately, and the body one byte per interval.
     DripBody(Duration),
     /// Waits that long, then answers properly.
     Delay(Duration),
     /// A body without end, in chunks.
     EndlessChunks,
-    /// A body without end and without any word on its length.
+    /// A body without end and without any header about its length.
     EndlessBody,
-    /// A Content-Length that is [`MISSING_BYTES`] longer than the body, which is followed by a close.
+    /// A Content-Length that is [`MISSING_BYTES`] longer than the body; then closes the connection.
     LongContentLength,
     /// A Content-Length of half the body, all of which is sent.
     ShortContentLength,
@@ -41,11 +41,11 @@ pub enum Fault {
     ResetBody,
     /// Resets the connection (RST) instead of answering.
     Reset,
-    /// Answers properly, says nothing of closing the connection, and closes it.
+    /// Answers properly, and closes the connection without announcing it.
     CloseAfter,
-    /// Closes the connection in good order (FIN) instead of answering.
+    /// Closes the connection (FIN) instead of answering.
     Close,
-    /// Waits that long, then closes so.
+    /// Waits that long, then closes the connection (FIN) instead of answering.
     LateClose(Duration),
     /// 302 to that location.
     Redirect(String),
@@ -57,9 +57,9 @@ pub enum Fault {
     Status(u16),
     /// 200 with this body.
     Body(Vec<u8>),
-    /// These bytes, head and all, then a close.
+    /// These bytes as the whole answer, then closes the connection.
     Raw(Vec<u8>),
-    /// The first of these, head and all, and then the second again and again.
+    /// The first of these as the start of the answer, and then the second again and again.
     EndlessRaw(Vec<u8>, Vec<u8>),
 }
 
@@ -92,7 +92,7 @@ impl Fault {
         }
     }
 
-    /// Misbehaves. Gives back the answer that is still to be sent, properly framed, where the connection can live on.
+    /// Applies the fault. Returns the answer that remains to be sent, properly framed, if the connection stays usable.
     pub(crate) async fn perform(self, mut response: Response, stream: &mut TcpStream) -> io::Result<Option<Response>> {
         let length = response.body.len();
         match self {
@@ -137,7 +137,7 @@ impl Fault {
             }
             Self::ResetBody => {
                 stream.write_all(&response.first_half()).await?;
-                // Time for the client to read it: an RST makes its kernel drop what is unread.
+                // Give the client time to read it: after an RST, its kernel drops unread data.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 stream.set_zero_linger()?;
             }
@@ -198,11 +198,11 @@ async fn drip(stream: &mut TcpStream, bytes: &[u8], interval: Duration) -> io::R
     Ok(())
 }
 
-/// Ends when the client has closed: the write fails then.
+/// Ends when the client has closed the connection, because the write then fails.
 async fn endless(stream: &mut TcpStream, piece: &[u8]) -> io::Result<()> {
     loop {
         stream.write_all(piece).await?;
-        // Lets the other connections of this single-threaded server have their turn.
+        // Let this single-threaded server handle the other connections.
         tokio::task::yield_now().await;
     }
 }
@@ -210,33 +210,33 @@ async fn endless(stream: &mut TcpStream, piece: &[u8]) -> io::Result<()> {
 /// When a fault applies.
 #[derive(Clone, Debug)]
 pub struct FaultRule {
-    /// On which of the two listeners.
+    /// The listener to which it applies.
     pub listener: Listener,
     /// Only for this method.
     pub method: Option<String>,
-    /// Only for paths that start so. `/` is every path.
+    /// Only for paths that start with this. `/` matches every path.
     pub path_prefix: String,
-    /// How many requests that match the lines above pass unharmed before.
+    /// How many matching requests are answered properly first.
     pub skip: usize,
-    /// How many requests are hit after that; all where `None`.
+    /// How many requests are affected after that; `None` for all.
     pub count: Option<usize>,
-    /// Which of those are hit; all where `None`.
+    /// Which of those are affected; `None` for all.
     pub share: Option<Share>,
-    /// What happens to them.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// So many of a hundred, picked by a seed: the same ones in every run.
+/// A percentage of requests, chosen by a seed: the same ones in every run.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
-    /// How many of a hundred.
+    /// The percentage.
     pub percent: u32,
-    /// Picks them.
+    /// The seed.
     pub seed: u64,
 }
 
 impl Share {
-    /// Whether the `n`th one of these is picked.
+    /// Whether the `n`th request is chosen.
     pub(crate) fn picks(self, of: &str, n: usize) -> bool {
         let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(format!("{} {of} {n}", self.seed)));
         u32::from(u16::from_be_bytes([first, second])) * 100 < self.percent << 16
@@ -244,7 +244,7 @@ impl Share {
 }
 
 impl FaultRule {
-    /// Every request to IMDS whose path starts so.
+    /// Every request to IMDS whose path starts with this.
     pub fn imds(path_prefix: &str, fault: Fault) -> Self {
         Self {
             listener: Listener::Imds,
@@ -286,7 +286,7 @@ impl FaultRule {
         self
     }
 
-    /// Only this share of the requests that match, on each path for itself.
+    /// Only this share of the matching requests, counted for each path separately.
     #[must_use]
     pub fn share(mut self, share: Share) -> Self {
         self.share = Some(share);
@@ -298,8 +298,8 @@ impl FaultRule {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<(FaultRule, usize)>,
-    /// How many requests each path has had: those of one path come one after the other, so that a share of them is
-    /// the same one however requests of different paths overtake each other.
+    /// How many requests each path has had. Requests for one path come one after the other, so that a share of them is
+    /// the same in every run, even if requests for different paths overtake each other.
     seen: HashMap<String, usize>,
 }
 
@@ -312,7 +312,7 @@ impl Faults {
         self.rules.clear();
     }
 
-    /// The fault for this request: of the first rule that hits. Every rule that matches counts it.
+    /// The fault for this request: that of the first rule that applies. Every matching rule counts the request.
     pub(crate) fn pick(&mut self, listener: Listener, method: &str, path: &str) -> Option<Fault> {
         let asked = format!("{method} {path}");
         let nth = self.seen.entry(asked.clone()).or_default();

@@ -29,7 +29,7 @@ pub struct Emulator {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the emulator's thread shares with its handle.
+/// The state that the emulator's thread and its handle share.
 struct State {
     started: Instant,
     changing: Mutex<Changing>,
@@ -39,7 +39,7 @@ struct Changing {
     imds: Imds,
     service: Service,
     faults: Faults,
-    /// Of IMDS's connections, those to reset, and how many there have been since that was set.
+    /// Which of IMDS's connections to reset, and how many there have been since this was set.
     resets: Option<(Share, usize)>,
     /// Whether IMDS closes each connection after one answer, and says so.
     closing: bool,
@@ -51,14 +51,14 @@ struct Changing {
 }
 
 impl Emulator {
-    /// Starts with everything in order.
+    /// Starts without faults.
     pub fn start(options: Options) -> io::Result<Self> {
         let now = options.now.unwrap_or_else(crate::now);
         let pki = Pki::new(&options.region, &options.domain, now);
         Self::start_with(options, pki)
     }
 
-    /// Starts with that PKI, and good staples for what it serves.
+    /// Starts with that PKI, and with good staples for the certificates that it serves.
     pub fn start_with(options: Options, pki: Pki) -> io::Result<Self> {
         let imds = options
             .imds_addresses
@@ -94,7 +94,7 @@ impl Emulator {
             runtime.block_on(async {
                 spawn(imds, Listener::Imds, &shared);
                 spawn(vec![service], Listener::Service, &shared);
-                // An error says that the handle is gone, which means the same.
+                // An error means that the handle has been dropped, which has the same meaning.
                 stopped.await.ok();
             });
             // Dropping the runtime ends every connection, however slow.
@@ -109,7 +109,7 @@ impl Emulator {
         })
     }
 
-    /// Ends it; every connection is closed when this returns.
+    /// Ends it. When this returns, every connection is closed.
     pub fn stop(self) {}
 
     /// What it was started with.
@@ -133,7 +133,7 @@ impl Emulator {
         crate::url(self.service_address)
     }
 
-    /// Every request so far, in the order of their arrival.
+    /// Every request so far, in the order of arrival.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.state.lock().requests.clone()
     }
@@ -168,7 +168,7 @@ impl Emulator {
         change(&mut self.state.lock().imds)
     }
 
-    /// A copy of the signer's PKI as it is now.
+    /// A copy of the signer's current PKI.
     pub fn pki(&self) -> Pki {
         self.with_imds(|imds| imds.pki.clone())
     }
@@ -195,17 +195,17 @@ impl Emulator {
         request_id
     }
 
-    /// Spoils every answer of IMDS to paths that start so, until [`Emulator::clear_faults`].
+    /// Applies the fault to every answer of IMDS to paths that start with this, until [`Emulator::clear_faults`].
     pub fn fault(&self, path_prefix: &str, fault: Fault) {
         self.fault_rule(FaultRule::imds(path_prefix, fault));
     }
 
-    /// Spoils the answers that the rule describes. Where several rules hit, the one added first wins.
+    /// Applies the rule's fault to the answers that it describes. If several rules apply, the one added first is used.
     pub fn fault_rule(&self, rule: FaultRule) {
         self.state.lock().faults.add(rule);
     }
 
-    /// Behaves again, from the next request on.
+    /// Removes all faults, from the next request on.
     pub fn clear_faults(&self) {
         let mut state = self.state.lock();
         state.faults.clear();
@@ -217,7 +217,7 @@ impl Emulator {
         self.state.lock().resets = Some((share, 0));
     }
 
-    /// Answers each of IMDS's requests with `Connection: close` and closes, as the real one does.
+    /// Makes IMDS answer each request with `Connection: close` and close the connection, as the real one does.
     pub fn close_each_connection(&self) {
         self.state.lock().closing = true;
     }
@@ -227,7 +227,8 @@ impl Emulator {
         self.state.lock().latency = latency;
     }
 
-    /// Writes the instance's side of this emulator into a folder: `sysfs/` (Nitro) and `roots.pem`, [`instance::USUAL_ROOTS`] in all.
+    /// Writes the instance's files of this emulator into a directory: `sysfs/` (Nitro), and `roots.pem` with
+    /// [`instance::USUAL_ROOTS`] certificates.
     pub fn write_instance(&self, folder: &Path) -> io::Result<InstanceFiles> {
         let anchors = self.pki().anchors;
         let id = &self.options.instance_id;
@@ -238,11 +239,11 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // It fails where the thread has ended already, which is what is wanted.
+            // This fails if the thread has already ended, which is the desired state.
             stop.send(()).ok();
         }
         if let Some(thread) = self.thread.take() {
-            // A panic over there has been printed; a second one in a drop would abort the tests.
+            // The thread's panic has been printed; another one in a drop would abort the tests.
             thread.join().ok();
         }
     }
@@ -258,7 +259,7 @@ impl fmt::Debug for Emulator {
 }
 
 impl State {
-    /// A test that panicked inside a closure must not hide its own message behind those of all others.
+    /// After a test panicked inside a closure, the other tests must not fail because of the poisoned lock.
     fn lock(&self) -> MutexGuard<'_, Changing> {
         self.changing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -283,7 +284,7 @@ fn spawn(listeners: Vec<TcpListener>, listener: Listener, state: &Arc<State>) {
     }
 }
 
-/// One listener's side of the state.
+/// The state for one listener.
 struct Front {
     listener: Listener,
     state: Arc<State>,
@@ -328,7 +329,7 @@ impl Site for Front {
             fault: fault.as_ref().map(Fault::name),
         };
         if let Some(observer) = &state.observer {
-            // Nobody has to listen.
+            // It is no error if nobody listens.
             observer.send(logged.clone()).ok();
         }
         state.requests.push(logged);

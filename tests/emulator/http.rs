@@ -21,7 +21,7 @@ const HEADER_LIMIT: usize = 64;
 pub struct Request {
     /// The method.
     pub method: String,
-    /// The request target exactly as it stood on the wire: nothing decoded, nothing normalised.
+    /// The request target exactly as received: not decoded and not normalised.
     pub path: String,
     /// The headers in their order, names in the client's own case.
     pub headers: Vec<(String, String)>,
@@ -73,7 +73,7 @@ impl Response {
         self
     }
 
-    /// Status line and headers, up to and with the empty line; the length as it is told, or none.
+    /// Status line and headers, including the empty line, with the given Content-Length or without one.
     pub(crate) fn head(&self, length: Option<usize>) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
@@ -86,7 +86,7 @@ impl Response {
         head.into_bytes()
     }
 
-    /// The whole answer as it should be.
+    /// The whole, correct answer.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head(Some(self.body.len()));
         bytes.extend(&self.body);
@@ -119,7 +119,7 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// What a site makes of a request.
+/// The answer to a request.
 pub(crate) struct Answer {
     /// What to answer.
     pub(crate) response: Response,
@@ -129,11 +129,11 @@ pub(crate) struct Answer {
     pub(crate) delay: Duration,
 }
 
-/// Who answers on a listener.
+/// What answers the requests on a listener.
 pub(crate) trait Site: Send + Sync {
-    /// Takes note of a new connection and gives it its number; `None` where it is to be reset.
+    /// Counts a new connection and returns its number; `None` if it must be reset.
     fn connected(&self) -> Option<usize>;
-    /// Answers a request that came on that connection.
+    /// Answers a request from that connection.
     fn answer(&self, connection: usize, request: Request) -> Answer;
 }
 
@@ -143,10 +143,10 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<dyn Site>) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let site = Arc::clone(&site);
-                // A connection that breaks is the client's affair: nothing here has to know.
+                // Ignore broken connections.
                 tokio::spawn(async move { connection(stream, &*site).await.ok() });
             }
-            // Out of file descriptors, most likely: give others time to close some.
+            // Probably no file descriptors are left: give others time to close some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
@@ -196,11 +196,11 @@ enum Incoming {
     Request(Request),
     /// The client closed between two requests.
     End,
-    /// Not a request that this server takes; the status to say so with.
+    /// Not a request that this server accepts; the status of the answer.
     Refused(u16),
 }
 
-/// Reads one request; what was received beyond it stays in the buffer.
+/// Reads one request; data after it stays in the buffer.
 async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Incoming> {
     let (head_length, mut request) = loop {
         match parse_head(received) {

@@ -14,7 +14,7 @@ use crate::pki::Pki;
 use crate::record::{Record, RecordTemplate, blob};
 use crate::staple::Staple;
 
-/// Where instance metadata starts.
+/// The path of the instance metadata.
 pub const META_DATA: &str = "/latest/meta-data/";
 /// The path that hands out tokens.
 pub const TOKEN: &str = "/latest/api/token";
@@ -41,16 +41,16 @@ struct ActiveKey {
     until: Instant,
 }
 
-/// Everything that IMDS knows. Tests change it through [`Emulator::with_imds`](crate::Emulator::with_imds).
+/// Everything that IMDS serves. Tests change it through [`Emulator::with_imds`](crate::Emulator::with_imds).
 ///
-/// Paths are given whole (`/latest/…`) or from [`META_DATA`] on (`instance-id`); a slash at the end makes no difference.
+/// Paths are absolute (`/latest/…`) or relative to [`META_DATA`] (`instance-id`); a trailing slash makes no difference.
 #[derive(Debug)]
 pub struct Imds {
     /// The signer; change it and call [`Imds::serve_signer`].
     pub pki: Pki,
-    /// Under which names [`Imds::serve_signer`] puts the staples.
+    /// The names under which [`Imds::serve_signer`] serves the staples.
     pub staple_names: StapleNames,
-    /// Off: every request is answered 403, as on an instance with its metadata options set so.
+    /// Disabled: every request is answered with 403, as on an instance whose metadata options disable IMDS.
     pub enabled: bool,
     /// How long a pushed key is served.
     pub key_lifetime: Duration,
@@ -93,7 +93,7 @@ impl Imds {
         self.content.get(&normal(path)).map(Vec::as_slice)
     }
 
-    /// Takes that path and everything below it away: 404 from now on.
+    /// Removes that path and everything below it: the answer is then 404.
     pub fn remove(&mut self, path: &str) {
         let path = normal(path);
         let below = format!("{path}/");
@@ -110,7 +110,7 @@ impl Imds {
         self.set(SIGNER_CERT, self.pki.chain_pem());
         self.remove(SIGNER_OCSP);
         for certificate in self.pki.chain.clone() {
-            // A test's chain may hold strangers: those go without.
+            // A test's chain may contain certificates of other issuers: these get no staple.
             if self.pki.issuer_of(&certificate).is_some() {
                 let staple = self.pki.staple(&certificate).sign();
                 self.serve_staple(&certificate, &staple);
@@ -118,7 +118,7 @@ impl Imds {
         }
     }
 
-    /// Serves this staple under the name of that certificate, in the place of the one that is there.
+    /// Serves this staple under the name of that certificate, in place of the existing one.
     pub fn serve_staple(&mut self, certificate: &Certificate, staple: &Staple) {
         let name = match self.staple_names {
             StapleNames::Sha1 => certificate.sha1(),
@@ -133,7 +133,7 @@ impl Imds {
         self.set(&format!("{SIGNER_OCSP}{name}"), text);
     }
 
-    /// Takes the staple of that certificate away.
+    /// Removes the staple of that certificate.
     pub fn remove_staple(&mut self, certificate: &Certificate) {
         self.remove(&format!("{SIGNER_OCSP}{}", certificate.sha1()));
         self.remove(&format!("{SIGNER_OCSP}{}", certificate.sha256()));
@@ -154,17 +154,17 @@ impl Imds {
         self.active_keys.entry(user.to_owned()).or_default().push(active);
     }
 
-    /// Serves exactly these bytes as the user's key blob, for ever.
+    /// Serves exactly these bytes as the user's key blob, without expiry.
     pub fn publish_raw(&mut self, user: &str, blob: impl Into<Vec<u8>>) {
         self.set(&format!("{ACTIVE_KEYS}{user}"), blob);
     }
 
-    /// Takes everything away that was published for that user.
+    /// Removes everything that was published for that user.
     pub fn unpublish(&mut self, user: &str) {
         self.remove(&format!("{ACTIVE_KEYS}{user}"));
     }
 
-    /// Forgets every token that was handed out: whoever uses one is answered 401.
+    /// Invalidates every issued token: requests with one are answered with 401.
     pub fn expire_tokens(&mut self) {
         self.tokens.clear();
     }
@@ -186,7 +186,7 @@ impl Imds {
     }
 
     fn answer_token(&mut self, request: &Request) -> Response {
-        // A request that came through a proxy is refused, so that an open proxy gives no tokens away.
+        // A request that came through a proxy is refused, so that an open proxy cannot give tokens away.
         if request.header("X-Forwarded-For").is_some() {
             return error(403);
         }
@@ -212,7 +212,7 @@ impl Imds {
             .is_some_and(|until| Instant::now() < *until)
     }
 
-    /// The body under a path as it came off the wire: content, a user's live keys, or a listing.
+    /// The body for a path as received: content, a user's current keys, or a listing.
     fn look_up(&self, path: &str) -> Option<Vec<u8>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         if let Some(body) = self.content.get(path) {
@@ -273,7 +273,7 @@ fn normal(path: &str) -> String {
 }
 
 fn error(status: u16) -> Response {
-    // IMDS answers errors with a small page, which no client may take for content.
+    // IMDS answers errors with a small page, which a client must not take for content.
     let page = format!("<html><head><title>{status}</title></head></html>\n");
     Response::new(status, "text/html", page)
 }

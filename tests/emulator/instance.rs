@@ -12,7 +12,7 @@ use crate::key::Key;
 /// About how many roots an operating system trusts: Debian 12 has 140, Amazon Linux 2023 has 146.
 pub const USUAL_ROOTS: usize = 150;
 
-/// What the machine is, as sysfs tells it.
+/// The kind of machine, as sysfs shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// A Nitro instance: its board asset tag is its id.
@@ -23,7 +23,7 @@ pub enum Machine {
     Other,
 }
 
-/// Writes that machine's files below a folder, which then stands for `/sys`.
+/// Writes that machine's files below a directory, which replaces `/sys`.
 pub fn write_sysfs(sysfs: &Path, machine: &Machine) -> io::Result<()> {
     match machine {
         Machine::Nitro(instance_id) => write_board_tag(sysfs, instance_id),
@@ -43,7 +43,7 @@ fn write_board_tag(sysfs: &Path, tag: &str) -> io::Result<()> {
     fs::write(dmi.join("board_asset_tag"), format!("{tag}\n"))
 }
 
-/// These anchors among strangers, in PEM, `total` in all: the anchors stand in the middle.
+/// These anchors in the middle of unrelated root certificates, in PEM, `total` certificates in all.
 pub fn roots(anchors: &[Certificate], total: usize) -> Vec<String> {
     let mut roots = strangers(total.saturating_sub(anchors.len()));
     let middle = roots.len() / 2;
@@ -51,12 +51,12 @@ pub fn roots(anchors: &[Certificate], total: usize) -> Vec<String> {
     roots
 }
 
-/// Writes roots into one file, as `ca-certificates.crt` and `tls-ca-bundle.pem` are.
+/// Writes roots into one file, like `ca-certificates.crt` and `tls-ca-bundle.pem`.
 pub fn write_bundle(path: &Path, roots: &[String]) -> io::Result<()> {
     fs::write(path, roots.concat())
 }
 
-/// Writes roots into a folder, a file each, as `/etc/ssl/certs` is.
+/// Writes roots into a directory, each into its own file, like `/etc/ssl/certs`.
 pub fn write_folder(folder: &Path, roots: &[String]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for (number, root) in roots.iter().enumerate() {
@@ -65,16 +65,16 @@ pub fn write_folder(folder: &Path, roots: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// Where [`write_instance`] put things.
+/// The paths that [`write_instance`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceFiles {
-    /// What stands for `/sys`.
+    /// The replacement for `/sys`.
     pub sysfs: PathBuf,
     /// The trust store.
     pub roots: PathBuf,
 }
 
-/// Writes `sysfs/` (Nitro) and `roots.pem` into a folder.
+/// Writes `sysfs/` (Nitro) and `roots.pem` into a directory.
 pub fn write_instance(
     folder: &Path,
     instance_id: &str,
@@ -91,7 +91,7 @@ pub fn write_instance(
     Ok(files)
 }
 
-/// Self-signed roots that have nothing to do with the signer; made once a process, since tests by the hundred want them.
+/// Self-signed roots unrelated to the signer; made once per process, because hundreds of tests use them.
 fn strangers(count: usize) -> Vec<String> {
     static MADE: OnceLock<Mutex<HashMap<usize, String>>> = OnceLock::new();
     let mut made = MADE

@@ -66,7 +66,7 @@ pub enum Key {
     P256(Arc<p256::ecdsa::SigningKey>),
     /// ECDSA on P-384.
     P384(Arc<p384::ecdsa::SigningKey>),
-    /// The public half of an RSA key that nobody made: what it signs is no signature.
+    /// A public RSA key without a private key: what it signs is not a valid signature.
     Hollow(Arc<RsaPublicKey>),
 }
 
@@ -87,7 +87,8 @@ impl Key {
         Self::P384(Arc::new(p384::ecdsa::SigningKey::random(&mut OsRng)))
     }
 
-    /// A fresh modulus of so many bits, and the largest exponent that *ring* takes: what costs its reader most.
+    /// A new modulus of that many bits, and the largest exponent that *ring* accepts: the most expensive key to verify
+    /// with.
     pub fn hollow(bits: usize) -> Self {
         let mut modulus: Vec<u8> = (0..bits / 8).map(|_| rand::random()).collect();
         // Odd, and of its full length.
@@ -98,7 +99,7 @@ impl Key {
         Self::Hollow(Arc::new(key))
     }
 
-    /// The process's RSA-2048 key of that name: made when first asked for, the same one ever after.
+    /// The process's RSA-2048 key of that name: made at the first call, and the same one at later calls.
     pub fn cached(name: &str) -> Self {
         Self::cached_rsa(name, 2048)
     }
@@ -149,7 +150,7 @@ impl Key {
         Sha1::digest(self.public_key_bits()).to_vec()
     }
 
-    /// What this key signs certificates with when nothing else is asked for.
+    /// The algorithm with which this key signs certificates by default.
     pub fn default_algorithm(&self) -> SignatureAlgorithm {
         match self {
             Self::Rsa(_) | Self::Hollow(_) => SignatureAlgorithm::RsaSha256,
@@ -162,7 +163,7 @@ impl Key {
     ///
     /// # Panics
     ///
-    /// Where the key cannot sign so: the test meant to *claim* another algorithm, see the templates' fields.
+    /// If the key cannot sign with this algorithm. To only *claim* another algorithm, use the templates' fields.
     pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Vec<u8> {
         let rsa = |padding, digest: &[u8]| {
             let key = match self {
@@ -213,7 +214,7 @@ impl Key {
 }
 
 impl fmt::Debug for Key {
-    /// Names the kind alone: a failed assertion should not print a page of private numbers.
+    /// Prints only the kind: a failed assertion should not print a page of private numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rsa(_) => "Key::Rsa",

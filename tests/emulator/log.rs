@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::http;
 
-/// One of the two things that an emulator plays.
+/// One of the two services that an emulator provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     /// The instance metadata service.
@@ -19,23 +19,23 @@ pub enum Listener {
 pub struct LoggedRequest {
     /// When, since the emulator's start.
     pub at: Duration,
-    /// By whom it was received.
+    /// The service that received it.
     pub listener: Listener,
-    /// On which connection: the first of each listener is number 1.
+    /// The number of its connection; the first one of each listener is number 1.
     pub connection: usize,
     /// The method.
     pub method: String,
-    /// The request target exactly as it stood on the wire.
+    /// The request target exactly as received.
     pub path: String,
     /// The headers in their order.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The status of the proper answer, whatever a fault made of it.
+    /// The status of the proper answer, even if a fault changed it.
     pub status: u16,
     /// The id that the service answered with.
     pub request_id: Option<String>,
-    /// The name of the fault that spoiled the answer.
+    /// The name of the fault that was applied to the answer.
     pub fault: Option<&'static str>,
 }
 
@@ -45,7 +45,7 @@ impl LoggedRequest {
         http::header(&self.headers, name)
     }
 
-    /// What the service was asked to do: its target in the JSON protocol, its action in the query protocol.
+    /// The requested operation: the target in the JSON protocol, the action in the query protocol.
     pub fn operation(&self) -> Option<&str> {
         if self.listener != Listener::Service {
             return None;

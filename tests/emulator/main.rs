@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With standard error closed there is nobody left to tell.
+            // If standard error is closed, the error cannot be printed.
             writeln!(io::stderr(), "emulator: {error}").ok();
             ExitCode::FAILURE
         }
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    // First of all, so that a signal during start-up ends it in good order too.
+    // Do this first, so that a signal during start-up is handled as well.
     let (events, incoming) = channel();
     end_on_signals(events.clone())?;
     if arguments.until_stdin_closes {
@@ -163,7 +163,7 @@ fn end_with_stdin(events: Sender<Event>) {
         let mut ignored = [0; 4096];
         let mut input = io::stdin().lock();
         while input.read(&mut ignored).is_ok_and(|length| length > 0) {}
-        // It fails where the main thread has ended already.
+        // This fails if the main thread has already ended.
         events.send(Event::End).ok();
     });
 }
@@ -174,7 +174,7 @@ fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
     signals.thread_block()?;
     thread::spawn(move || {
         signals.wait().ok();
-        // It fails where the main thread has ended already.
+        // This fails if the main thread has already ended.
         events.send(Event::End).ok();
     });
     Ok(())
@@ -183,7 +183,7 @@ fn end_on_signals(events: Sender<Event>) -> io::Result<()> {
 /// What the AWS CLI needs to reach this emulator; `.` reads it in a shell.
 const ENVIRONMENT: &str = "environment";
 
-/// Writes the instance's side, and what makes the AWS CLI use this emulator.
+/// Writes the instance's files, and the settings that make the AWS CLI use this emulator.
 fn written(directory: &Path, emulator: &Emulator) -> io::Result<InstanceFiles> {
     let files = emulator.write_instance(directory)?;
     write_environment(directory, emulator)?;
@@ -238,7 +238,7 @@ fn greeting(emulator: &Emulator, directory: Option<(&Path, &InstanceFiles)>) -> 
     text
 }
 
-/// A path that a shell takes as one word.
+/// A path quoted as one word for a shell.
 fn shell_word(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);

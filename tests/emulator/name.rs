@@ -12,9 +12,9 @@ pub struct NameAttribute {
     pub kind: ObjectIdentifier,
     /// Its string type.
     pub tag: Tag,
-    /// Its value, in whatever encoding the tag means.
+    /// Its value, in the encoding of the tag.
     pub value: Vec<u8>,
-    /// Stands in one RelativeDistinguishedName with the attribute before it (rare, legal, a trap for parsers).
+    /// Whether it is in the same RelativeDistinguishedName as the attribute before it (rare but legal).
     pub joined: bool,
 }
 

@@ -9,28 +9,28 @@ use crate::LoggedRequest;
 /// How IMDS names the staples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StapleNames {
-    /// SHA-1 of the certificate, as it is as a rule.
+    /// SHA-1 of the certificate, the usual name.
     #[default]
     Sha1,
-    /// SHA-256 of the certificate, as it once was.
+    /// SHA-256 of the certificate, which the real IMDS once used.
     Sha256,
 }
 
-/// What requests to the service must be signed with.
+/// The credentials with which requests to the service must be signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Names the secret.
+    /// The access key ID.
     pub access_key_id: String,
-    /// What signatures are made with.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// Comes along with temporary credentials.
+    /// The session token of temporary credentials.
     pub session_token: Option<String>,
     /// When temporary credentials end, in seconds since the epoch.
     pub expires: Option<i64>,
 }
 
 impl Credentials {
-    /// Fresh ones, good for ever, without a session token.
+    /// New credentials, without expiry and without a session token.
     pub fn random() -> Self {
         let id = crate::upper_hex(&rand::random::<[u8; 8]>());
         Self {
@@ -42,7 +42,7 @@ impl Credentials {
     }
 }
 
-/// Under which addresses EC2 knows the instance.
+/// The addresses that EC2 returns for the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The public IPv4 address.
@@ -70,7 +70,7 @@ impl Default for Addresses {
     }
 }
 
-/// The instance to play, and where. `..Options::default()` leaves the rest as it is.
+/// The instance and its surroundings. Use `..Options::default()` for the other fields.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The region.
@@ -85,11 +85,11 @@ pub struct Options {
     pub instance_id: String,
     /// The account that owns it.
     pub account: String,
-    /// The principal that the service takes every caller for.
+    /// The principal of every caller of the service.
     pub caller: String,
-    /// What requests to the service must be signed with; where `None`, signatures are not looked at.
+    /// The credentials with which requests to the service must be signed; `None` to ignore signatures.
     pub credentials: Option<Credentials>,
-    /// Under which addresses EC2 knows the instance.
+    /// The addresses that EC2 returns for the instance.
     pub addresses: Addresses,
     /// Where IMDS listens; port 0 is a free one. Several addresses have the same contents.
     pub imds_addresses: Vec<SocketAddr>,
@@ -99,11 +99,12 @@ pub struct Options {
     pub latency: Duration,
     /// How long a pushed key lives.
     pub key_lifetime: Duration,
-    /// The clock reading (seconds since the epoch) around which certificates and staples are made; the clock's own where `None`.
+    /// The clock reading (seconds since the epoch) around which certificates and staples are made; `None` for the current
+    /// time.
     pub now: Option<i64>,
     /// The names of the staples.
     pub staple_names: StapleNames,
-    /// Is told of each request when its answer is decided.
+    /// Receives each request when its answer is known.
     pub observer: Option<Sender<LoggedRequest>>,
 }
 

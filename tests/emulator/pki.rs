@@ -38,7 +38,7 @@ pub struct Templates {
 /// All certificates with their keys, the chain that IMDS serves and the anchors that the instance trusts.
 #[derive(Clone, Debug)]
 pub struct Pki {
-    /// The clock reading that every validity was chosen around.
+    /// The clock reading around which all validity periods were chosen.
     pub now: i64,
     /// The signer.
     pub leaf: Certificate,
@@ -56,12 +56,12 @@ pub struct Pki {
     pub oldest_root: Certificate,
     /// What IMDS serves, leaf first.
     pub chain: Vec<Certificate>,
-    /// What belongs into the instance's trust store: the self-signed root alone, unless a test adds to it.
+    /// The contents of the instance's trust store: only the self-signed root, unless a test adds to it.
     pub anchors: Vec<Certificate>,
 }
 
 impl Pki {
-    /// The default: everything in order at `now` (seconds since the epoch), as it is for months before and after.
+    /// The default: everything is valid at `now` (seconds since the epoch), and for months before and after.
     pub fn new(region: &str, domain: &str, now: i64) -> Self {
         Self::with(region, domain, now, |_| {})
     }
@@ -73,7 +73,7 @@ impl Pki {
         templates.mint(now)
     }
 
-    /// Serves this leaf instead of the present one: in `leaf` and first in `chain`.
+    /// Replaces the leaf, in `leaf` and as the first certificate of `chain`.
     pub fn replace_leaf(&mut self, leaf: Certificate) {
         self.leaf = leaf.clone();
         match self.chain.first_mut() {
@@ -87,7 +87,7 @@ impl Pki {
         self.chain.iter().map(Certificate::pem).collect()
     }
 
-    /// The certificate here whose subject is this one's issuer; the one in the served chain where two have that name.
+    /// The certificate whose subject is this one's issuer; if two have that name, the one in the served chain.
     pub fn issuer_of(&self, certificate: &Certificate) -> Option<&Certificate> {
         let roots = [&self.root, &self.older_root, &self.oldest_root];
         self.chain
@@ -102,7 +102,7 @@ impl Pki {
     ///
     /// # Panics
     ///
-    /// Where no certificate here has its issuer's name; then use [`StapleTemplate::good`].
+    /// If no certificate has its issuer's name; then use [`StapleTemplate::good`].
     pub fn staple(&self, certificate: &Certificate) -> StapleTemplate {
         let issuer = self
             .issuer_of(certificate)
@@ -115,7 +115,7 @@ impl Pki {
         responder_template(self.now)
     }
 
-    /// A proper responder of that issuer's.
+    /// A correct responder of that issuer.
     pub fn responder(&self, issuer: &Certificate) -> Certificate {
         self.responder_template().issued_by(issuer)
     }

@@ -15,7 +15,7 @@ pub enum RecordSignature {
     Pkcs1v15,
 }
 
-/// Everything a record says, to be changed at will before [`RecordTemplate::sign`].
+/// All fields of a record, which can be changed before [`RecordTemplate::sign`].
 #[derive(Clone, Debug)]
 pub struct RecordTemplate {
     /// The lines before the key, in their order, each with its `#` and without its line end.
@@ -24,11 +24,11 @@ pub struct RecordTemplate {
     pub key_line: String,
     /// The bytes to sign and serve instead of the lines above.
     pub signed: Option<Vec<u8>>,
-    /// Another key to sign with than the signer certificate's.
+    /// A signing key other than that of the signer's certificate.
     pub signing_key: Option<Key>,
     /// The scheme.
     pub signature: RecordSignature,
-    /// The length of the signature's lines; one long line where `None`.
+    /// The length of the signature's lines; `None` for one long line.
     pub line_length: Option<usize>,
     /// Flips a bit of the signature.
     pub tamper_signature: bool,
@@ -48,7 +48,7 @@ impl RecordTemplate {
         }
     }
 
-    /// With `#name=value`: in its place where the record has that header already, else after the others.
+    /// With `#name=value`: replaces the header if the record has it, else adds it after the others.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         let line = format!("#{name}={value}");

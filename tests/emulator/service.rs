@@ -19,7 +19,7 @@ pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// The service's name in signatures.
 pub const SIGNING_NAME: &str = "ec2-instance-connect";
 
-/// An error in the service's own terms.
+/// An error in the service's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceError {
     /// Not a JSON object with the operation's members.
@@ -30,7 +30,7 @@ pub enum ServiceError {
     InstanceNotFound,
     /// No such operation.
     UnknownOperation,
-    /// The request is not signed by somebody the service knows.
+    /// The request is not signed with the service's credentials.
     Authentication(SignatureError),
 }
 
@@ -56,10 +56,10 @@ impl ServiceError {
     }
 }
 
-/// Who calls.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// As it goes into the record's `#Caller=`.
+    /// The value of the record's `#Caller=`.
     pub arn: String,
 }
 
@@ -75,7 +75,7 @@ struct SendSshPublicKey {
     availability_zone: Option<String>,
 }
 
-/// The service, as far as it knows one instance.
+/// The service, for one instance.
 #[derive(Debug)]
 pub struct Service {
     instance_id: String,
@@ -127,7 +127,7 @@ impl Service {
         let input: SendSshPublicKey =
             serde_json::from_slice(&request.body).map_err(|error| ServiceError::Serialization(error.to_string()))?;
         self.check(&input)?;
-        // The console's key comes with a newline, which would end the record's signed part one line early.
+        // The console sends the key with a newline, which would end the record's signed part one line early.
         let record = imds
             .record(input.ssh_public_key.trim_end_matches(['\r', '\n']))
             .with("Caller", &principal.arn)
@@ -136,7 +136,7 @@ impl Service {
         Ok(())
     }
 
-    /// Who signed the request; anybody may call where the emulator was started without credentials.
+    /// The signer of the request; anybody may call if the emulator was started without credentials.
     fn authenticate(&self, request: &Request) -> Result<Principal, ServiceError> {
         if let Some(credentials) = &self.credentials {
             sigv4::verify(request, credentials, &self.region, SIGNING_NAME, crate::now())
@@ -164,7 +164,7 @@ impl Service {
         if input.instance_id != self.instance_id {
             return Err(ServiceError::InstanceNotFound);
         }
-        // Which exception a wrong zone gets is documented nowhere; the instance is not found there.
+        // The exception for a wrong zone is undocumented; this one says that the instance is not found there.
         match &input.availability_zone {
             Some(zone) if *zone != self.zone => Err(ServiceError::InstanceNotFound),
             _ => Ok(()),
@@ -181,7 +181,7 @@ pub(crate) fn is_instance_id(id: &str) -> bool {
 }
 
 /// 6 to 32 characters of a zone's name. The API's published pattern, `(\w+-){2,3}\d+\w+`, would shut out Local Zones and
-/// Wavelength (`us-west-2-lax-1a`), which the service takes.
+/// Wavelength Zones (`us-west-2-lax-1a`), which the service accepts.
 fn is_zone(zone: &str) -> bool {
     (6..=32).contains(&zone.len()) && zone.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
@@ -203,7 +203,7 @@ fn is_user_name(name: &str) -> bool {
     (first.is_ascii_alphabetic() || *first == b'_') && ends_properly(&bytes[1..], common)
 }
 
-/// `[A-Za-z0-9@._-]*[A-Za-z0-9$_-]?`: the starred part may take it all, so that only `$` is special.
+/// `[A-Za-z0-9@._-]*[A-Za-z0-9$_-]?`: the first part can match everything, so that only `$` is special.
 fn ends_properly(rest: &[u8], common: impl Fn(u8) -> bool) -> bool {
     let rest = rest.strip_suffix(b"$").unwrap_or(rest);
     rest.iter().all(|b| common(*b))

@@ -12,22 +12,22 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a request's clock may be from the service's, in minutes.
 const SKEW_MINUTES: i64 = 5;
 
-/// Why a request is not taken for signed.
+/// Why a signature is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureError {
     /// There is no Authorization header.
     Missing,
     /// The Authorization header lacks something, or the request a date; what.
     Incomplete(String),
-    /// Nobody has that access key id, or its session token is another one.
+    /// The access key ID is unknown, or its session token is wrong.
     Unrecognized,
     /// The session token has expired.
     ExpiredToken,
     /// The request's clock is too far from the service's.
     Clock(String),
-    /// It is signed for another day, region or service, or leaves out what must be signed.
+    /// It is signed for another day, region or service, or does not cover a header that must be signed.
     Scope(String),
-    /// It is signed with another secret, or was changed on its way.
+    /// It is signed with another secret, or was changed on the way.
     Mismatch,
 }
 
@@ -114,7 +114,7 @@ pub fn verify(
     }
 }
 
-/// What the Authorization header says, and the date it goes with.
+/// The contents of the Authorization header, and the date of the request.
 struct Authorization<'a> {
     credential: &'a str,
     signed_headers: &'a str,
@@ -255,7 +255,7 @@ fn timestamp(seconds: i64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// The other way round.
+/// The reverse conversion.
 fn seconds(timestamp: &str) -> Option<i64> {
     let number = |from: usize, to: usize| timestamp.get(from..to)?.parse::<i64>().ok();
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
@@ -265,6 +265,6 @@ fn seconds(timestamp: &str) -> Option<i64> {
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
-    // Only what comes out again is a date: no thirteenth month, no missing T or Z.
+    // A valid date converts back to the same text: no thirteenth month, no missing T or Z.
     (self::timestamp(seconds) == timestamp).then_some(seconds)
 }

@@ -22,9 +22,9 @@ use crate::name::distinguished_name;
 /// The digest in a certID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertIdHash {
-    /// What nearly every responder uses (RFC 5019).
+    /// The digest that almost every responder uses (RFC 5019).
     Sha1,
-    /// Allowed, and seen.
+    /// Also allowed, and used by some responders.
     Sha256,
 }
 
@@ -44,7 +44,7 @@ impl CertIdHash {
     }
 }
 
-/// What a response says of a certificate.
+/// The status of a certificate in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Not revoked.
@@ -55,10 +55,10 @@ pub enum Status {
     Unknown,
 }
 
-/// The answer about one certificate.
+/// The SingleResponse about one certificate.
 #[derive(Clone, Debug)]
 pub struct SingleTemplate {
-    /// The certID's digest, as it is named; the two hashes below are already made with it.
+    /// The digest that the certID names. The two hashes below are already computed with it.
     pub hash: CertIdHash,
     /// Digest of the issuer's name in DER.
     pub issuer_name_hash: Vec<u8>,
@@ -66,11 +66,11 @@ pub struct SingleTemplate {
     pub issuer_key_hash: Vec<u8>,
     /// The certificate's serial number.
     pub serial: Vec<u8>,
-    /// What is said of it.
+    /// The status.
     pub status: Status,
-    /// Since when it is known to hold (seconds since the epoch).
+    /// thisUpdate, in seconds since the epoch.
     pub this_update: i64,
-    /// Until when; some responders leave it out.
+    /// nextUpdate; some responders omit it.
     pub next_update: Option<i64>,
     /// singleExtensions.
     pub extensions: Vec<RawExtension>,
@@ -81,7 +81,7 @@ impl SingleTemplate {
     pub fn good(hash: CertIdHash, certificate: &Certificate, issuer: &Certificate, now: i64) -> Self {
         Self {
             hash,
-            // The name as it stands in the certificate, as RFC 6960, section 4.1.1 wants it.
+            // The name as encoded in the certificate, as RFC 6960, section 4.1.1 requires.
             issuer_name_hash: hash.digest(certificate.issuer_der()),
             issuer_key_hash: hash.digest(&issuer.key().public_key_bits()),
             serial: certificate.serial().to_vec(),
@@ -118,7 +118,7 @@ impl SingleTemplate {
     }
 }
 
-/// How a response names who signed it.
+/// How a response names its signer.
 #[derive(Clone, Debug)]
 pub enum ResponderName {
     /// By a distinguished name.
@@ -139,30 +139,30 @@ impl ResponderName {
     }
 }
 
-/// Everything an OCSP response says, to be changed at will before [`StapleTemplate::sign`].
+/// All fields of an OCSP response, which can be changed before [`StapleTemplate::sign`].
 #[derive(Clone, Debug)]
 pub struct StapleTemplate {
-    /// Anything but successful has no answer inside.
+    /// A response with a status other than successful has no contents.
     pub response_status: OcspResponseStatus,
-    /// `id-pkix-ocsp-basic`, or one that nobody knows.
+    /// `id-pkix-ocsp-basic`, or an unknown type.
     pub response_type: ObjectIdentifier,
-    /// The answers; the first is the one about the certificate that the template was made for.
+    /// The SingleResponses; the first one is about the certificate for which the template was made.
     pub singles: Vec<SingleTemplate>,
     /// When it was signed (seconds since the epoch).
     pub produced_at: i64,
-    /// Who signs: the issuer itself, or a responder it delegated to.
+    /// The signer: the issuer itself, or a responder to which it delegated.
     pub responder: Certificate,
-    /// Another key to sign with than the responder's.
+    /// A signing key other than the responder's.
     pub signing_key: Option<Key>,
-    /// Another name than the responder's subject.
+    /// A responder name other than the responder's subject.
     pub responder_name: Option<ResponderName>,
     /// The certificates enclosed, in their order.
     pub enclosed: Vec<Certificate>,
     /// responseExtensions.
     pub extensions: Vec<RawExtension>,
-    /// How it is signed; the key's usual way where `None`.
+    /// The signature algorithm; `None` for the key's usual one.
     pub signature_algorithm: Option<SignatureAlgorithm>,
-    /// What the algorithm field says, where that should differ from how it is really signed.
+    /// The value of the algorithm field, if it should differ from the algorithm used.
     pub claimed_algorithm: Option<SignatureAlgorithm>,
     /// Flips a bit of the signature.
     pub tamper_signature: bool,
@@ -194,11 +194,11 @@ impl StapleTemplate {
         }
     }
 
-    /// The answer about the certificate that the template was made for.
+    /// The SingleResponse about the certificate for which the template was made.
     ///
     /// # Panics
     ///
-    /// Where a test has removed every answer.
+    /// If a test has removed every SingleResponse.
     pub fn single(&mut self) -> &mut SingleTemplate {
         self.singles.first_mut().expect("there is an answer")
     }
@@ -211,7 +211,7 @@ impl StapleTemplate {
         self
     }
 
-    /// Its first answer with another digest in the certID.
+    /// With another digest in the certID of its first SingleResponse.
     #[must_use]
     pub fn identified_by(mut self, hash: CertIdHash, certificate: &Certificate, issuer: &Certificate) -> Self {
         let single = self.single();
@@ -221,7 +221,7 @@ impl StapleTemplate {
         self
     }
 
-    /// With another status in its first answer.
+    /// With another status in its first SingleResponse.
     #[must_use]
     pub fn with_status(mut self, status: Status) -> Self {
         self.single().status = status;

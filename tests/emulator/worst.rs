@@ -8,12 +8,12 @@ use crate::key::Key;
 use crate::pki::{Pki, Templates};
 use crate::staple::StapleTemplate;
 
-/// What `signer-cert/` and `signer-ocsp/` answer, and what the instance trusts.
+/// The answers of `signer-cert/` and `signer-ocsp/`, and the instance's trust store.
 #[derive(Clone, Debug)]
 pub struct Worst {
-    /// What it is.
+    /// A description.
     pub name: &'static str,
-    /// The trusted CAs, and the signer they vouch for.
+    /// The trusted CAs, and the signer whose chain they issued.
     pub pki: Pki,
     /// The certificates served.
     pub chain: Vec<Certificate>,
@@ -21,14 +21,14 @@ pub struct Worst {
     pub staples: Vec<StapleTemplate>,
 }
 
-/// What the trusted root is called here.
+/// The name of the trusted root.
 const ROOT: &str = "the root";
 
-/// Certificates that are taken of `signer-cert/`.
+/// The most certificates that the program accepts from `signer-cert/`.
 const CERTIFICATES: usize = 16;
-/// Staples that are taken.
+/// The most staples that the program accepts.
 const STAPLES: usize = 16;
-/// Certificates of made-up responders that a staple of 16 KiB in base64 has room for.
+/// The most fabricated responder certificates that fit into a staple of 16 KiB in base64.
 const RESPONDERS: usize = 20;
 
 /// All of them, for that region at that time.
@@ -89,7 +89,7 @@ fn below_root<'n>(cas: &[(&'n str, &'n str)]) -> Vec<(&'n str, &'n str)> {
     [cas, &[("A", ROOT), ("A", ROOT)]].concat()
 }
 
-/// Only through more CAs than a path may have.
+/// Only paths with more CAs than allowed.
 fn far_below_root<'n>(cas: &[(&'n str, &'n str)]) -> Vec<(&'n str, &'n str)> {
     let up = [
         ("A", "B"),
@@ -103,12 +103,12 @@ fn far_below_root<'n>(cas: &[(&'n str, &'n str)]) -> Vec<(&'n str, &'n str)> {
     [cas, &up].concat()
 }
 
-/// Few enough to try, but for the signatures on fifteen paths of three certificates.
+/// Few enough paths to try, except for the signatures on fifteen paths of three certificates.
 fn two_layers() -> Vec<(&'static str, &'static str)> {
     [[("A", "B"); 3].as_slice(), &[("B", ROOT); 5]].concat()
 }
 
-/// Every CA on P-384, which costs most of all that public CAs use.
+/// Every CA uses P-384, the most expensive algorithm that public CAs use.
 fn on_p384(templates: &mut Templates) {
     for template in [
         &mut templates.issuing_ca,

@@ -10,24 +10,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// The checks, as hunks: `@ file target test`, what stands there behind `-`, what it becomes behind `+`.
+/// The checks, as hunks: `@ file target test`, the original lines after `-`, the changed lines after `+`.
 const CHECKS: [&str; 3] = [
     include_str!("verify.txt"),
     include_str!("program.txt"),
     include_str!("hook.txt"),
 ];
 
-/// One check, how to take it out, and the test that must notice.
+/// One check, the change that removes it, and the test that must then fail.
 struct Mutation {
     /// The file, below `agent`.
     file: &'static str,
-    /// What stands there, exactly once.
+    /// The original text, which occurs exactly once.
     original: String,
-    /// What it becomes: code that builds, and does not refuse.
+    /// The changed text: code that builds, and does not refuse.
     replacement: String,
     /// Where the test is.
     target: Target,
-    /// The test, or the part of its name that several share.
+    /// The test, or a part of the name that several tests share.
     test: &'static str,
 }
 
@@ -55,13 +55,13 @@ impl Mutation {
 /// Where a test is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
-    /// Beside the code.
+    /// In the same crate as the code.
     Unit,
     /// `tests/verification`.
     Verification,
     /// `tests/program`.
     Program,
-    /// `tests/hook`, in containers: for what only a whole system shows.
+    /// `tests/hook`, in containers: for checks that only a whole system can test.
     Hook,
 }
 
@@ -76,7 +76,7 @@ impl Target {
         }
     }
 
-    /// What tells cargo to run it.
+    /// cargo's arguments to run it.
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Unit => &[
@@ -163,18 +163,18 @@ fn main() -> io::Result<ExitCode> {
     })
 }
 
-/// What became of a mutation.
+/// The result of a mutation.
 #[derive(PartialEq, Eq)]
 enum Verdict {
     /// The test failed, as it must.
     Red,
     /// The test passed without the check.
     Survived,
-    /// The original does not stand in the file exactly once.
+    /// The original does not occur in the file exactly once.
     OutOfDate,
-    /// What it becomes does not build.
+    /// The changed code does not build.
     NoBuild,
-    /// No test has that name, or it fails with the check in place.
+    /// No test has that name, or it already fails with the check in place.
     NoTest,
 }
 
@@ -190,17 +190,17 @@ impl Verdict {
     }
 }
 
-/// What a run of tests came to.
+/// The result of a test run.
 #[derive(Default)]
 struct Ran {
     /// Those that passed.
     green: BTreeSet<String>,
-    /// Those that said `SKIPPED: …`, and passed without having tested anything.
+    /// Those that printed `SKIPPED: …`, and passed without having tested anything.
     skipped: BTreeSet<String>,
 }
 
 impl Ran {
-    /// From what cargo says with `--show-output`.
+    /// From cargo's output with `--show-output`.
     fn read(said: &str) -> Self {
         let mut ran = Self::default();
         let mut section = "";
@@ -230,7 +230,7 @@ fn mutations() -> io::Result<Vec<Mutation>> {
         .collect()
 }
 
-/// A copy of the project that may be spoiled, with its own build folder.
+/// A copy of the project to change, with its own build directory.
 struct Scratch {
     tree: PathBuf,
     build: PathBuf,
@@ -280,7 +280,7 @@ impl Scratch {
         Ok(verdict)
     }
 
-    /// Runs `cargo test` on a target; whether it succeeded, and what it said.
+    /// Runs `cargo test` on a target; returns whether it succeeded, and its output.
     fn cargo(&self, target: Target, arguments: &[&str]) -> io::Result<(bool, String)> {
         let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "--locked"])
@@ -288,7 +288,7 @@ impl Scratch {
             .args(arguments)
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.build)
-            // Unused code is what taking a check out leaves.
+            // Removing a check leaves unused code.
             .env("RUSTFLAGS", "-Awarnings")
             .output()?;
         let said = [output.stdout, output.stderr].concat();

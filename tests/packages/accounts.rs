@@ -42,7 +42,7 @@ fn a_group_that_was_there_stays_without_the_user() {
     assert_eq!(accounts(&cell), before);
 }
 
-/// Accounts that somebody else has made: a person's with a home, and a system user just as this package makes it.
+/// Accounts that somebody else created: a person's with a home directory, and a system user like the package's.
 #[test]
 fn an_account_that_was_there_stays_as_it_is() {
     let name = "an_account_that_was_there_stays_as_it_is";
@@ -71,7 +71,7 @@ fn an_account_that_was_there_stays_as_it_is() {
     }
 }
 
-/// Somebody has deleted the package's user since, and made an account of a person of that name.
+/// Somebody deleted the package's user, and created a person's account of that name.
 #[test]
 fn an_account_that_took_the_place_of_the_package_s_stays() {
     let name = "an_account_that_took_the_place_of_the_package_s_stays";
@@ -91,7 +91,7 @@ fn an_account_that_took_the_place_of_the_package_s_stays() {
     );
 }
 
-/// What version 2.1.0 left: its list in /etc, and no word on the accounts.
+/// The files of early builds of 2.1.0: the list in /etc, and no record of the accounts.
 const FORMER: &str = "mkdir -p /etc/ec2-instance-connect\n\
                       mv /var/lib/ec2-instance-connect/hooked /etc/ec2-instance-connect/\n\
                       rm -r /var/lib/ec2-instance-connect";

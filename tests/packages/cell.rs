@@ -14,22 +14,22 @@ use crate::made::{INSTANCE, made};
 use crate::system::System;
 use crate::table::{Row, record};
 
-/// Whom sshd asks, by its own word and that of the files.
+/// Which command sshd runs, according to sshd and to the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pair {
-    /// Nobody.
+    /// None.
     None,
     /// Our program, at its own path.
     Ours,
-    /// Our program, by the link at the historical path.
+    /// Our program, through the link at AWS's path.
     OursByLink,
     /// AWS's program.
     Aws,
-    /// An admin's.
+    /// An administrator's command.
     Other,
 }
 
-/// How things are to be after a step.
+/// The expected state after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Now {
     pub(crate) pair: Pair,
@@ -53,13 +53,13 @@ pub(crate) const AWS: Now = Now {
     login: true,
 };
 
-/// What dnf installs along with our rpm, named where it is there.
+/// How the list of left files names the package that dnf installs together with our rpm.
 pub(crate) const SELINUX: &str = "its SELinux module's package";
 
 /// How long sshd may take to be reloaded or restarted.
 const RELOADED: Duration = Duration::from_secs(10);
 
-/// What sshd says is in effect, asked with the options that its unit gives it.
+/// The settings that sshd reports as in effect, with the options from its unit.
 const EFFECTIVE: &str = r#"
 SSHD_OPTS=; OPTIONS=
 for file in /etc/default/ssh /etc/sysconfig/sshd; do if [ -e $file ]; then . $file; fi; done
@@ -71,9 +71,9 @@ made=; [ -d /run/sshd ] || { mkdir /run/sshd; made=yes; }
 [ -z $made ] || rmdir /run/sshd
 "#;
 
-/// Names, types, modes and owners of all that packages and their scripts could leave, contents too in `/etc`; users are
-/// looked at for themselves, and what a first boot makes is left out. Of directories those in /usr/share, and those that are ours or sshd's: others are left to
-/// whoever else has files in them.
+/// Prints names, types, modes and owners of all files that packages and their scripts could leave, in `/etc` also their
+/// contents. It omits users, which other tests check, and files that a first boot makes. Of directories, it prints only those
+/// in /usr/share, and those of this package and of sshd; others may belong to other packages.
 pub(crate) const FILES: &str = r#"
 cd /
 set -f
@@ -99,13 +99,13 @@ pub(crate) struct Cell {
     pub(crate) machine: Machine,
     emulator: Emulator,
     open: Option<Open>,
-    /// How things were, as the table has it.
+    /// The states so far, as rows of the table.
     before: String,
     baseline: Files,
 }
 
 impl Cell {
-    /// Boots a system after `prepare` has run in its root; `now` is how things are then.
+    /// Boots a system after `prepare` has run in its root; `now` is the expected state.
     pub(crate) fn boot(name: &str, system: System, prepare: &str, now: Now) -> Self {
         Self::of(name, system, Machine::boot(system.image(), prepare), now)
     }
@@ -142,9 +142,9 @@ impl Cell {
         cell
     }
 
-    /// Runs a script that must succeed and come to `now`, and adds a row.
+    /// Runs a script that must succeed and lead to `now`, and adds a row.
     pub(crate) fn step(&mut self, what: &str, script: &str, now: Now) -> String {
-        // More steps a minute than anybody takes would reach the limit of how often systemd starts a unit.
+        // Many steps within a minute would reach systemd's start limit of a unit.
         self.machine
             .must(&format!("systemctl reset-failed {}", self.system.unit()));
         let ran = self.machine.run(script);
@@ -155,7 +155,7 @@ impl Cell {
         self.judge(what, &ran, now)
     }
 
-    /// Adds the row of what has been done, and sees whether it came to `now`.
+    /// Adds the row for this step, and asserts that it led to `now`.
     pub(crate) fn judge(&mut self, what: &str, ran: &Ran, now: Now) -> String {
         let seen = self.wait_for(now);
         let told = self.tell(seen);
@@ -181,7 +181,7 @@ impl Cell {
         ran.stdout.clone() + &ran.stderr
     }
 
-    /// The pair in words, whether the listener has one on its command line, where a reload leaves it, and the login.
+    /// The lines in effect, whether the listener has them on its command line (which a reload keeps), and the login.
     fn tell(&self, now: Now) -> String {
         let pair = match now.pair {
             Pair::None => "none",
@@ -201,7 +201,7 @@ impl Cell {
         format!("{pair}{listener}, {}", if now.login { "in" } else { "not in" })
     }
 
-    /// Restarts sshd, connections and all, which brings it to `now`.
+    /// Restarts sshd, including its connections, which must lead to `now`.
     pub(crate) fn restart_ssh(&mut self, now: Now) {
         self.open = None;
         self.step(
@@ -221,7 +221,7 @@ impl Cell {
             .stdout
     }
 
-    /// What is, once it is as expected, or no longer may change.
+    /// The state, as soon as it is as expected, or after the time limit.
     fn wait_for(&self, now: Now) -> Now {
         let end = Instant::now() + RELOADED;
         loop {
@@ -236,14 +236,14 @@ impl Cell {
         }
     }
 
-    /// Pushes a key, and whether it gets its owner in.
+    /// Pushes a key, and returns whether a login with it succeeds.
     pub(crate) fn login(&self) -> bool {
         let key = std::fs::read_to_string(made().join("layer/keys/pushed.pub")).expect("prepare made it");
         self.emulator.push("ann", key.trim_end());
         self.machine.logs_in("ann", "pushed")
     }
 
-    /// Runs a script that must succeed, while IMDS answers nobody.
+    /// Runs a script that must succeed, while IMDS does not answer.
     pub(crate) fn while_imds_hangs(&self, script: &str) -> String {
         self.emulator.fault("/", Fault::Hang);
         let said = self.machine.must(script);
@@ -251,7 +251,7 @@ impl Cell {
         said
     }
 
-    /// Whom sshd asks.
+    /// Which command sshd runs.
     pub(crate) fn pair(&self) -> Pair {
         let said = self.machine.run(&format!("UNIT={}\n{EFFECTIVE}", self.system.unit()));
         let value = |keyword: &str| {
@@ -290,7 +290,7 @@ impl Cell {
         pair
     }
 
-    /// The files that differ from those of the system without any package, those aside that the package has.
+    /// The files that differ from those of the system without the package, except the package's own.
     pub(crate) fn left(&self) -> Vec<String> {
         let now = files(&self.machine.must(FILES));
         let listed = self.machine.run(if self.system.is_deb() {
@@ -298,7 +298,7 @@ impl Cell {
         } else {
             "rpm -ql --noghost ec2-instance-connect ec2-instance-connect-selinux"
         });
-        // AWS's have files in /lib, which is a link.
+        // AWS's packages have files in /lib, which is a symbolic link.
         let own = listed.stdout.lines().map(|path| match path.strip_prefix("/lib/") {
             Some(rest) => format!("/usr/lib/{rest}"),
             None => path.to_owned(),
@@ -317,7 +317,7 @@ impl Cell {
                 left.insert(name, how);
             }
         }
-        // A folder goes without saying.
+        // Directories are not listed.
         let is_above = |folder: &str| left.keys().any(|path| path.starts_with(&format!("{folder}/")));
         let named = left.iter().filter(|(path, _)| !is_above(path));
         let mut named: Vec<String> = named.map(|(path, how)| format!("{path}{how}")).collect();
@@ -330,7 +330,7 @@ impl Cell {
         named
     }
 
-    /// What an admin has written into AWS's lines: options of the command, and settings beside it.
+    /// An administrator's changes to AWS's lines: options of the command, and further settings.
     pub(crate) fn edited(&self) -> String {
         self.machine.run("grep -hrE '^LogLevel|--timeout' /etc/ssh").stdout
     }
@@ -345,13 +345,13 @@ impl Cell {
         self.machine.must(ask)
     }
 
-    /// Whether the program's user is there.
+    /// Whether the program's user exists.
     pub(crate) fn has_user(&self) -> bool {
         self.machine.run("getent passwd ec2-instance-connect").status == 0
     }
 }
 
-/// What [`FILES`] lists.
+/// The output of [`FILES`].
 fn files(listed: &str) -> Files {
     let lines = listed.lines().filter_map(|line| line.split_once('\t'));
     lines.map(|(path, what)| (path.to_owned(), what.to_owned())).collect()
@@ -370,6 +370,6 @@ pub(crate) fn play_imds(machine: &Machine) -> Emulator {
         };
         Emulator::start(options).expect("the address is the machine's")
     };
-    // The namespace is that thread's, and with it the emulator's.
+    // The thread, and therefore the emulator, is in the namespace.
     thread::spawn(play).join().expect("it started")
 }

@@ -33,7 +33,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Whether a tool is there; otherwise it says what cannot be seen.
+/// Whether a tool is installed; otherwise prints what cannot be tested.
 fn has(what: &str, tool: &str, package: &str) -> bool {
     let has = is_there(tool);
     if !has {
@@ -121,7 +121,7 @@ fn the_rpms_are_such_as_rpm_4_11_reads() {
         let text = String::from_utf8_lossy(&asked.stdout).into_owned();
         let mut lines = text.lines();
         let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-        // 8 is SHA-256 (RFC 4880, section 9.4); header and payload have MD5, the header SHA-1 too.
+        // 8 is SHA-256 (RFC 4880, section 9.4). Header and payload have MD5, and the header also has SHA-1.
         assert_eq!(words[..2], ["gzip", "8"], "{text}");
         assert!(words[2].len() == 32 && words[3].len() == 40, "{text}");
         assert!(
@@ -182,7 +182,7 @@ fn the_programs_are_stripped_and_their_symbols_lead_to_lines_of_the_sources() {
                 .find(named)
                 .unwrap_or_else(|| panic!("no {function} in {names}"));
             let address = line.split(' ').next().unwrap_or_default();
-            // With the lines of what was inlined there, and whose first instruction this may be.
+            // With the lines of functions inlined there, because this may be their first instruction.
             let place = run(Command::new("addr2line")
                 .args(["--inlines", "--exe"])
                 .arg(&found)
@@ -283,7 +283,7 @@ fn the_arm64_program_verifies_a_pushed_key_under_emulation() {
     if !surroundings::ready(what) || !has(what, "qemu-aarch64-static", "qemu-user-static") {
         return;
     }
-    // The libc that the release has for arm64; libc6-arm64-cross of Debian 12 hangs in qemu at the first thread.
+    // The release's libc for arm64; Debian 12's libc6-arm64-cross hangs in qemu at the first thread.
     let libraries = Bookworm.layer("libc6:arm64").expect("it can be had").join("usr");
     let emulator = Emulator::start(Options::default()).expect("loopback has free ports");
     let instance = tempfile::tempdir().expect("there is a place for temporary folders");
@@ -329,7 +329,7 @@ fn the_arm64_program_verifies_a_pushed_key_under_emulation() {
     }
 }
 
-/// What needs the real OS, and what stood in for it here.
+/// What needs the real operating system, and its stand-in.
 const NOT_RUN: [(&str, &str); 5] = [
     (
         "Ubuntu 18.04 to 24.04",

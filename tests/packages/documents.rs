@@ -13,10 +13,10 @@ use crate::made::{dist, made, ready};
 use crate::releases::Release::Bookworm;
 use crate::system::System::{self, Deb, Rpm};
 
-/// Where the files are.
+/// The directory of the downloaded files.
 const DOWNLOADS: &str = "/srv/downloads";
 
-/// A layer with the downloaded files; those of the repository are links to where the other tests have it.
+/// A layer with the downloaded files; the repository's files are links to the other tests' repository.
 fn downloads(system: System) -> tempfile::TempDir {
     let layer = tempfile::tempdir().expect("there is a place for temporary directories");
     let at = layer.path().join(DOWNLOADS.trim_start_matches('/'));
@@ -43,14 +43,14 @@ fn downloads(system: System) -> tempfile::TempDir {
                     .strip_prefix(made().join("layer/srv"))
                     .expect("it is in there"),
             );
-            // What is a file of both is the same.
+            // If both have a file, the two are identical.
             let _ = symlink(inside.join(&name), at.join(&name));
         }
     }
     layer
 }
 
-/// Package managers that take "yes" for granted, as a reader types it, and none of the repository's files in place.
+/// Makes package managers assume "yes", and removes the repository's files.
 const FRESH: &str = r#"
 mkdir -p /etc/apt/apt.conf.d
 echo 'APT::Get::Assume-Yes "true";' >/etc/apt/apt.conf.d/assume-yes
@@ -84,7 +84,7 @@ fn follow_on(place: &str, system: System, file: &str, first: &str) {
         file,
         place,
         |block, _| {
-            // A fresh push in the place of the one before.
+            // Replace the previous push by a new one.
             emulator.with_imds(|imds| imds.unpublish("ec2-user"));
             emulator.push("ec2-user", key.trim_end());
             let ran = machine.run(&format!(

@@ -73,7 +73,7 @@ fn where_opt_is_a_link() {
     cell.step("remove", &Rpm.remove(), NOBODY);
 }
 
-/// Whoever runs as the command's user could otherwise write into what sshd reads, and have a key of his own accepted.
+/// Otherwise, anybody who can run processes as the command's user could write into its output, which sshd reads.
 #[test]
 fn a_process_of_the_same_user_cannot_open_the_running_program_s_stdout() {
     let name = "a_process_of_the_same_user_cannot_open_the_running_program_s_stdout";

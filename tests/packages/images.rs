@@ -8,10 +8,10 @@ use crate::system::System::{self, Cloud, Deb, OldRpm, Rpm};
 /// The root of an image being made: no host keys, no /run/sshd, nothing mounted but /dev.
 const IMAGE: &str = "rm -f /etc/ssh/ssh_host_*; rm -rf /run/sshd";
 
-/// What image builders check, and what the first boot of an instance does.
+/// What image builders check, and the first boot of an instance.
 const MADE: &str = "test ! -e /run/sshd; test -z \"$(ls /etc/ssh | grep ssh_host_)\"; ssh-keygen -q -A";
 
-/// An image in which that has been run, booted; then all of it is taken out again.
+/// Boots an image in which that has been run; then removes the package.
 fn check(name: &str, system: System, install: &str) {
     if !ready(name) {
         return;
@@ -40,7 +40,7 @@ fn in_a_chroot_of_the_rpm_family() {
     check("in_a_chroot_of_the_rpm_family", Rpm, &Rpm.install(""));
 }
 
-/// The root under another path, as tools see it that work from outside.
+/// The root under another path, for tools that work from outside.
 fn from_outside(command: &str) -> String {
     format!("mkdir /image; unshare --mount sh -euc 'mount --bind / /image; {command}'; rmdir /image")
 }
@@ -115,7 +115,7 @@ fn where_policy_forbids_to_touch_services() {
     cell.step("remove", &system.remove(), still);
 }
 
-/// A unit that does what cloud-init's do, in the same place of the boot.
+/// A unit that does the same as cloud-init's units, at the same point of the boot.
 fn unit(system: System, order: &str) -> String {
     format!(
         "cat >/etc/systemd/system/first-boot.service <<'END'\n[Unit]\n{order}={}\n[Service]\nType=oneshot\n\
@@ -164,7 +164,7 @@ fn at_boot_while_ssh_runs() {
     }
 }
 
-/// cloud-init's own data on the disk; the rest is what an instance's would say.
+/// cloud-init's own data on the disk; the rest is as on an instance.
 fn cloud_init(user_data: &str) -> String {
     format!(
         "mkdir -p /var/lib/cloud/seed/nocloud\n\

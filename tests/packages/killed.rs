@@ -6,7 +6,7 @@ use crate::made::ready;
 use crate::releases::Release::Bookworm;
 use crate::system::System::{self, Deb, Rpm};
 
-/// From now on a reload of sshd kills the package manager, its script and the program that asked for it instead.
+/// From now on, a reload of sshd instead kills the package manager, its script and the program that requested it.
 const KILLS: &str = r#"
 mv /usr/bin/systemctl /usr/bin/systemctl.real
 cat >/usr/bin/systemctl <<'END'
@@ -27,7 +27,7 @@ END
 chmod 755 /usr/bin/systemctl
 "#;
 
-/// Reloads are reloads again.
+/// Makes reloads work again.
 const NO_MORE: &str = "mv /usr/bin/systemctl.real /usr/bin/systemctl\n";
 
 struct Packager {

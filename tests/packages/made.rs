@@ -11,13 +11,13 @@ use emulator::instance::{Machine, write_sysfs};
 
 use crate::surroundings::{self, is_there, target};
 
-/// The instance that every container plays.
+/// The instance that every container imitates.
 pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
 
-/// Our version before this one, as [`made`] has it in the repositories too.
+/// Our previous version, which [`made`] also puts into the repositories.
 pub(crate) const PREVIOUS: &str = "2.0.9-1";
 
-/// Whether everything is there that containers and packages are made with; otherwise it says what is not.
+/// Whether all tools for containers and packages are installed; otherwise prints what is missing.
 pub(crate) fn ready(what: &str) -> bool {
     let tools = [
         ("apt-ftparchive", "apt-utils"),
@@ -34,7 +34,7 @@ pub(crate) fn ready(what: &str) -> bool {
     lacking.is_none() && surroundings::ready(what)
 }
 
-/// Where the packages are that `make packages` made, or `EIC_DIST`.
+/// The directory of the packages that `make packages` made, or `EIC_DIST`.
 pub(crate) fn dist() -> PathBuf {
     let dist =
         env::var_os("EIC_DIST").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist"), PathBuf::from);
@@ -46,7 +46,7 @@ pub(crate) fn dist() -> PathBuf {
     dist
 }
 
-/// The one package whose name starts and ends so.
+/// The only package whose name starts and ends with these.
 pub(crate) fn package(start: &str, end: &str) -> PathBuf {
     let files = fs::read_dir(dist())
         .expect("it can be read")
@@ -63,7 +63,7 @@ pub(crate) fn package(start: &str, end: &str) -> PathBuf {
     first
 }
 
-/// The folder that it is all made in: `layer` lies over every root.
+/// The directory of everything that is made; `layer` is mounted over every root.
 pub(crate) fn made() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {

@@ -72,7 +72,7 @@ fn the_user_stays_while_a_process_runs_as_it() {
     assert!(cell.has_user());
 }
 
-/// sshd cannot be told on its command line, and a restart would end connections.
+/// sshd can only be configured on its command line, and a restart would end connections.
 const COMMAND_LINE: &str =
     "sed -i /^Include/d /etc/ssh/sshd_config; sed -i /^KillMode/d /lib/systemd/system/ssh.service";
 
@@ -129,7 +129,7 @@ fn program_stays_while_the_running_sshd_of_the_rpm_family_names_it() {
     assert!(cell.has_user());
 }
 
-/// Anybody can start a set-user-id program under the name of an sshd that names this one.
+/// Any user can start a set-user-ID program under the name of an sshd with this program on its command line.
 #[test]
 fn a_program_that_calls_itself_sshd_keeps_nothing() {
     let name = "a_program_that_calls_itself_sshd_keeps_nothing";
@@ -171,7 +171,7 @@ fn a_removal_without_the_package_s_own_script_unhooks_too() {
         cell.step("install", &system.install(""), OURS);
         cell.step("remove", "rpm --erase --nopreun ec2-instance-connect", NOBODY);
         assert_eq!(cell.machine.must(configuration), before);
-        // Nobody knows whether somebody changed it: it is kept where sshd does not read it.
+        // It is unknown whether somebody changed the file: it is kept under a name that sshd does not read.
         let kept = cell.machine.must("find /etc/ssh -name '*.rpmsave'");
         let drop_in = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf.rpmsave";
         assert_eq!(kept.trim(), if system == Rpm { drop_in } else { "" });

@@ -15,9 +15,9 @@ pub(crate) enum System {
     Deb(Release),
     /// Debian with cloud-init.
     Cloud,
-    /// A Debian root as one of the rpm family, with dnf.
+    /// A Debian root made to look like an rpm system, with dnf.
     Rpm,
-    /// The same with an sshd that knows no Include.
+    /// The same with an sshd that does not support Include.
     OldRpm,
 }
 
@@ -32,7 +32,7 @@ rm -rf /run/sshd /run/nologin
 if /usr/sbin/sshd -V 2>&1 | grep -q OpenSSH_1; then echo 'SSHD_OPTS="-o PerSourcePenalties=no"' >/etc/default/ssh; fi
 "#;
 
-/// The signed repository, and nothing else: there is no network.
+/// Only the signed repository, because there is no network.
 const APT: &str = r#"
 rm -f /etc/apt/sources.list
 mkdir -p /etc/apt/keyrings
@@ -40,7 +40,7 @@ cp /srv/ours/ec2-instance-connect.asc /etc/apt/keyrings/
 cp /srv/ours/ec2-instance-connect.sources /etc/apt/sources.list.d/
 "#;
 
-/// The same for dnf, and stubs of what packages depend on; Debian's rpm keeps its database in a home.
+/// The same for dnf, with stubs of the dependencies; Debian's rpm keeps its database in a home directory.
 const DNF: &str = r#"
 mkdir -p /etc/rpm /etc/yum.repos.d /etc/pki/tls/certs
 echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.dbpath
@@ -67,7 +67,7 @@ impl System {
         if self.is_deb() { "ssh.service" } else { "sshd.service" }
     }
 
-    /// The path at which AWS's package has its program, and ours a link.
+    /// The path of AWS's program, at which our package has a link.
     pub(crate) fn historical(self) -> &'static str {
         if self.is_deb() {
             "/usr/share/ec2-instance-connect/eic_run_authorized_keys"
@@ -76,7 +76,7 @@ impl System {
         }
     }
 
-    /// Where this family's programs find the roots that the OS trusts.
+    /// The path of the trust store on this family of systems.
     pub(crate) fn roots(self) -> &'static str {
         if self.is_deb() {
             "/etc/ssl/certs/ca-certificates.crt"
@@ -104,7 +104,7 @@ impl System {
         }
     }
 
-    /// Goes back to that version, as the documentation has it.
+    /// Goes back to that version, as documented.
     pub(crate) fn downgrade(self, version: &str) -> String {
         if self.is_deb() {
             apt(&format!("install --allow-downgrades ec2-instance-connect={version}"))
@@ -122,7 +122,7 @@ impl System {
         }
     }
 
-    /// Takes our package in the place of another with a higher version.
+    /// Replaces another package with a higher version by ours.
     pub(crate) fn to_ours(self) -> String {
         if self.is_deb() {
             apt("update && APT install --allow-downgrades ec2-instance-connect/stable")

@@ -5,15 +5,15 @@ use crate::made::ready;
 use crate::releases::Release::{self, Bookworm, Bullseye, Trixie};
 use crate::system::System;
 
-/// A shape of AWS's package, as `prepare` makes it.
+/// A variant of AWS's package, as `prepare` makes it.
 struct Shape {
     name: &'static str,
     system: System,
     /// AWS's versions, below and above ours.
     versions: [&'static str; 2],
-    /// What an admin does between.
+    /// What an administrator does in between.
     edited: &'static str,
-    /// How things are when ours has replaced it.
+    /// The state after our package has replaced it.
     ours: Now,
 }
 
@@ -57,7 +57,7 @@ impl Shape {
         }
     }
 
-    /// Without ours, as it is before anybody knows of it, or with it.
+    /// Without our repository, or with it.
     fn ours_is_known(&self, known: bool) -> String {
         let list = if self.system.is_deb() {
             "/etc/apt/sources.list.d/ec2-instance-connect.sources"
@@ -118,7 +118,7 @@ fn check(name: &str, shape: &Shape) {
     } else {
         system.remove()
     };
-    // Lines that an admin has edited are nobody's to take out; they name a program that is gone.
+    // Lines that an administrator edited are never removed; their program no longer exists.
     let removed = if shape.ours == OURS {
         NOBODY
     } else {
@@ -150,7 +150,7 @@ fn to_ours_only(shape: &Shape) -> String {
     }
 }
 
-/// What is there beside our package, and is none of what it lays.
+/// The files that exist in addition to our package's and that it did not write.
 fn strangers(cell: &Cell) -> Vec<String> {
     let laid = [
         "/var/lib/ec2-instance-connect/hooked",
@@ -165,16 +165,16 @@ fn strangers(cell: &Cell) -> Vec<String> {
     left
 }
 
-/// What of ours or of nobody's is there beside AWS's package, except for two things. Where a file is configuration to one of
-/// the packages, rpm keeps ours beside AWS's or lays AWS's beside what is there, under names that sshd does not read; it
-/// decides so before any script runs. And our SELinux module may stay installed.
+/// The files that exist in addition to those of AWS's package, except for two kinds. If a file is a configuration file of one of
+/// the packages, rpm keeps ours next to AWS's or writes AWS's next to the existing one, under names that sshd does not read; it
+/// decides that before any script runs. And our SELinux module may stay installed.
 fn besides(cell: &Cell) -> Vec<String> {
     let mut left = cell.left();
     left.retain(|path| !path.ends_with(".conf.rpmnew") && !path.ends_with(".conf.rpmsave") && path != SELINUX);
     left
 }
 
-/// The files change hands, and sshd is left alone: its command line names AWS's path, which leads to our program.
+/// The files are replaced, and sshd is not restarted: its command line has AWS's path, which links to our program.
 #[test]
 fn taken_over_where_policy_forbids_to_touch_services() {
     let name = "taken_over_where_policy_forbids_to_touch_services";
@@ -198,7 +198,7 @@ fn taken_over_where_policy_forbids_to_touch_services() {
     );
 }
 
-/// AWS's has a higher version, and the documentation tells how to keep ours all the same.
+/// AWS's package has a higher version; the documentation explains how to keep ours.
 #[test]
 fn pinned() {
     if !ready("pinned") {

@@ -19,7 +19,7 @@ fn with_each(name: &str, prepare: &str, first: Now, installed: Now, test: impl F
     }
 }
 
-/// Upgraded, reinstalled, removed and installed again, it stays as it is.
+/// The configuration stays unchanged through upgrade, reinstallation, removal and installation.
 fn lasts(cell: &mut Cell, system: System, now: Now, removed: Now) {
     cell.step("upgrade", &system.upgrade(), now);
     cell.step("reinstall", &system.reinstall(), now);
@@ -57,7 +57,7 @@ fn edited_by_an_admin() {
         );
         cell.step("edit the file", &edit, OURS);
         let edited = cell.edited();
-        // What somebody has changed is nobody's to take out; it finds no program, and sshd goes on without.
+        // Changed lines are never removed; sshd does not find their program, and continues without it.
         lasts(
             cell,
             system,
