@@ -328,13 +328,13 @@ setups! {
         expected: Left("no-enable exists"), ..PLAIN
     };
     a_program_that_others_can_write: Setup {
-        prepare: "chmod g+w /usr/libexec/ec2-instance-connect", expected: Failed("can be written by others than root (mode 0775)"), ..PLAIN
+        prepare: "chmod g+w /usr/libexec/ec2-instance-connect", expected: Failed("is writable by its group or by others (mode 0775)"), ..PLAIN
     };
     a_program_that_is_not_there: Setup {
-        prepare: "rm /usr/libexec/ec2-instance-connect/eic_run_authorized_keys", expected: Failed("cannot be looked at"), ..PLAIN
+        prepare: "rm /usr/libexec/ec2-instance-connect/eic_run_authorized_keys", expected: Failed("cannot stat /usr/libexec/ec2-instance-connect/eic_run_authorized_keys"), ..PLAIN
     };
     a_program_behind_a_link_in_a_folder_of_somebody_s: Setup {
         prepare: "mv /usr/libexec/ec2-instance-connect /usr/libexec/real; install -d -o ann /srv/of-ann; ln -s /usr/libexec/real /srv/of-ann/x; ln -s /srv/of-ann/x /usr/libexec/ec2-instance-connect",
-        expected: Failed("/srv/of-ann belongs to user"), ..PLAIN
+        expected: Failed("/srv/of-ann is owned by user"), ..PLAIN
     };
 }

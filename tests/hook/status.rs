@@ -84,7 +84,7 @@ const BREAKS: &[Break] = &[
         does: "mv $PROGRAM /srv/kept",
         undoes: "mv /srv/kept $PROGRAM",
         kind: "program-unusable",
-        says: "eic_run_authorized_keys cannot be looked at: No such file",
+        says: "eic_run_authorized_keys: No such file",
     },
     Break {
         does: "mount --bind ${PROGRAM%/*} ${PROGRAM%/*}; mount -o remount,bind,noexec ${PROGRAM%/*}",
@@ -114,7 +114,7 @@ const BREAKS: &[Break] = &[
         does: "chown ann ${PROGRAM%/*}",
         undoes: "chown root ${PROGRAM%/*}",
         kind: "program-unusable",
-        says: "belongs to user",
+        says: "is owned by user",
     },
     Break {
         does: "mv $PROGRAM /srv/kept; printf '#!/no/such/shell\\n' >$PROGRAM; chmod 755 $PROGRAM",

@@ -128,7 +128,7 @@ fn a_failure_reaches_the_log_as_one_line() {
         return;
     };
     let outcome = login.run();
-    let line = provided_none("IMDS is disabled for this instance (it answered 403 to the request for a token)");
+    let line = provided_none("IMDS is disabled for this instance (the token request returned HTTP status 403)");
     assert_eq!(received(&log), as_sent(&outcome, &line));
 }
 
@@ -158,7 +158,7 @@ fn the_watchdog_s_last_words_reach_the_log() {
     };
     let (_reader, full) = full_pipe();
     let outcome = finish(login.command().stdout(full).stderr(Stdio::piped()));
-    let cause = "timed out after 1 s while writing keys to standard output, which nobody reads";
+    let cause = "timed out after 1 s while writing keys to standard output, which no process is reading";
     assert_eq!(received(&log).last(), as_sent(&outcome, cause).last());
     assert_eq!(outcome.status.code(), Some(1));
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::environment::as_another_user;
-use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
+use crate::harness::{Instance, Login, Outcome, USER, finish, not_ec2, provided_none};
 use crate::keys::{PublicKey, providing};
 use crate::surroundings::{full_pipe, have, skipped};
 
@@ -33,10 +33,7 @@ fn a_fifo_as_trust_store_is_an_error_at_once() {
     let fifo = instance.folder.path().join("fifo.pem");
     make_fifo(&fifo);
     let outcome = instance.login(USER).option("--trust-store", &fifo).run();
-    let why = format!(
-        "trust store {} cannot be read: it is not a regular file",
-        fifo.display()
-    );
+    let why = format!("cannot read trust store {}: it is not a regular file", fifo.display());
     outcome.refused(1, &provided_none(&why));
     assert!(outcome.duration < milliseconds(900), "{outcome:?}");
 }
@@ -59,7 +56,7 @@ fn an_endless_device_as_trust_store_is_an_error_at_once() {
     let outcome = instance.login(USER).option("--trust-store", "/dev/zero").run();
     outcome.refused(
         1,
-        &provided_none("trust store /dev/zero cannot be read: it is not a regular file"),
+        &provided_none("cannot read trust store /dev/zero: it is not a regular file"),
     );
 }
 
@@ -71,7 +68,7 @@ fn a_trust_store_of_more_than_4_mib_is_not_read() {
     fs::write(&large, [roots, vec![b'\n'; 4 * 1024 * 1024]].concat()).unwrap();
     let outcome = instance.login(USER).option("--trust-store", &large).run();
     let why = format!(
-        "trust store {} cannot be read: it is larger than 4194304 bytes",
+        "cannot read trust store {}: it is larger than 4194304 bytes",
         large.display()
     );
     outcome.refused(1, &provided_none(&why));
@@ -87,7 +84,7 @@ fn a_fifo_in_place_of_what_the_firmware_says_says_nothing() {
         make_fifo(&file);
     }
     let outcome = instance.login(USER).option("--sysfs", &sysfs).run();
-    outcome.refused(0, "this is not an EC2 instance: nothing to do");
+    outcome.refused(0, &not_ec2(&sysfs));
     assert!(outcome.duration < milliseconds(900), "{outcome:?}");
 }
 
@@ -104,7 +101,7 @@ fn a_stdout_that_nobody_reads_ends_at_the_deadline_with_the_cause() {
     let outcome = run_into(&login, full, Stdio::piped());
     outcome.refused(
         1,
-        "timed out after 1 s while writing keys to standard output, which nobody reads",
+        "timed out after 1 s while writing keys to standard output, which no process is reading",
     );
     assert!(
         (milliseconds(800)..milliseconds(1100)).contains(&outcome.duration),
@@ -176,7 +173,7 @@ fn a_full_device_as_stdout_is_a_failure_that_says_so() {
     let line = outcome.said().lines().last();
     assert_eq!(
         line,
-        Some("keys could not be written: No space left on device (os error 28)")
+        Some("cannot write the keys to standard output: No space left on device (os error 28)")
     );
     assert_eq!(outcome.status.code(), Some(1));
 }

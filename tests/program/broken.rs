@@ -60,7 +60,7 @@ fn a_connection_that_breaks_a_third_time_is_a_failure_that_says_so() {
         let path = format!("{META_DATA}instance-id");
         instance.emulator.fault(&path, fault.clone());
         let outcome = instance.login(USER).run();
-        let why = format!("the connection to IMDS broke before {path} was answered: ");
+        let why = format!("the connection to IMDS was closed before the request for {path} was answered: ");
         assert!(outcome.said().starts_with(&provided_none(&why)), "{outcome:?}");
         outcome.is(1, "", outcome.said());
         let asked = instance.emulator.imds_paths();

@@ -202,5 +202,5 @@ fn a_fingerprint_and_a_path_from_the_command_line_are_shown_escaped() {
     let outcome = instance.login(USER).offering("\u{1b}[2J").run();
     assert!(printable(&outcome, 2).contains("matching fingerprint: \\x1b[2J\n"));
     let outcome = instance.login(USER).option("--trust-store", "/\u{1b}[2J").run();
-    assert!(printable(&outcome, 1).contains("trust store /\\x1b[2J cannot be read"));
+    assert!(printable(&outcome, 1).contains("cannot read trust store /\\x1b[2J"));
 }

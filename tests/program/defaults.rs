@@ -65,7 +65,7 @@ fn a_machine_without_roots_says_where_they_were_looked_for() {
     assert!(
         outcome
             .said()
-            .starts_with(&provided_none("no trust store at any of /etc/")),
+            .starts_with(&provided_none("no trust store found at any of /etc/")),
         "{outcome:?}"
     );
     outcome.is(1, "", outcome.said());

@@ -27,19 +27,19 @@ fn wrong_usage_is_status_2_and_prints_nothing() {
         (&["--timeout", "61", "a"], "seconds from 1 to 60"),
         (
             &["--imds-endpoint", "https://169.254.169.254", "a"],
-            "IMDS does not speak HTTPS",
+            "IMDS does not support HTTPS",
         ),
         (
             &["--imds-endpoint", "http://169.254.169.254/latest", "a"],
-            "give it as http://HOST or http://HOST:PORT",
+            "expected http://HOST or http://HOST:PORT",
         ),
         (
             &["--imds-endpoint", "http://user@169.254.169.254", "a"],
-            "give it as http://HOST or http://HOST:PORT",
+            "expected http://HOST or http://HOST:PORT",
         ),
         (
             &["--imds-endpoint", "127.0.0.1:1338", "a"],
-            "give it as http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338",
+            "expected http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338",
         ),
     ] {
         let outcome = run(arguments);
@@ -80,7 +80,7 @@ fn the_version_is_one_line() {
 fn imds_switched_off_is_status_0_and_one_line() {
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     instance.emulator.with_imds(|imds| imds.enabled = false);
-    let why = "IMDS is disabled for this instance (it answered 403 to the request for a token)";
+    let why = "IMDS is disabled for this instance (the token request returned HTTP status 403)";
     instance.login(USER).run().refused(0, &provided_none(why));
     assert_eq!(instance.requests(), 1);
 }
@@ -103,7 +103,7 @@ fn a_failing_imds_is_status_1() {
     instance.emulator.fault("/", Fault::Status(500));
     let token = format!("{}/latest/api/token", instance.emulator.imds_url());
     let outcome = instance.login(USER).run();
-    outcome.refused(1, &provided_none(&format!("IMDS answered 500 to {token}")));
+    outcome.refused(1, &provided_none(&format!("IMDS returned HTTP status 500 for {token}")));
 }
 
 #[test]

@@ -319,15 +319,15 @@ impl Outcome {
     /// Asserts that there was nothing to do, as nobody pushed a key for [`USER`].
     #[track_caller]
     pub(crate) fn nobody_pushed(&self) {
-        let why =
-            "no key was pushed for user ec2-user within the last 60 seconds, the time that a pushed key can be used";
+        let why = "no key was pushed for user ec2-user in the last 60 seconds; a pushed key expires after 60 seconds";
         self.refused(0, why);
     }
 
     /// Asserts that there was nothing to do, as no key can be pushed for this name.
     #[track_caller]
     pub(crate) fn no_such_name(&self, shown: &str) {
-        let why = format!("no key can be pushed for user \"{shown}\": EC2 Instance Connect does not accept that name");
+        let why =
+            format!("no key can be pushed for user \"{shown}\": EC2 Instance Connect does not accept this user name");
         self.refused(0, &why);
     }
 }
@@ -348,4 +348,10 @@ impl fmt::Debug for Outcome {
 /// The line for a call that could not go on.
 pub(crate) fn provided_none(why: &str) -> String {
     format!("Provided no ssh key for user {USER}: {why}")
+}
+
+/// The line for a machine whose files below `sysfs` are not those of an EC2 instance.
+pub(crate) fn not_ec2(sysfs: &Path) -> String {
+    let sysfs = sysfs.display();
+    format!("this is not an EC2 instance according to the DMI data in {sysfs}: nothing to do")
 }

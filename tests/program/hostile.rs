@@ -135,9 +135,10 @@ fn row(faults: &[Fault], expected: [Is; 8]) {
 /// A second: too slow for any answer, too fast for a time-out between two bytes.
 const SLOWLY: Duration = Duration::from_secs(1);
 
-const SILENT: Is = Failure("IMDS did not answer");
-const BROKE: Is = Failure("the connection to IMDS broke before ");
-const TOO_LONG: Is = Failure("IMDS answered more than");
+const SILENT: Is = Failure("IMDS did not answer the request for ");
+const NOT_HTTP: Is = Failure("the request to IMDS for ");
+const BROKE: Is = Failure("the connection to IMDS was closed before ");
+const TOO_LONG: Is = Failure("IMDS returned more than");
 
 #[test]
 fn an_answer_that_hangs_or_drips_ends_within_its_time() {
@@ -167,7 +168,7 @@ fn a_content_length_that_promises_too_little_is_no_more_than_half_an_answer() {
     row(
         &[Fault::ShortContentLength],
         [
-            Failure("IMDS answered 401 to /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/"),
+            Failure("IMDS returned HTTP status 401 for /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/"),
             // Where a record's middle lies is a matter of its key's length.
             Refusal("for user ec2-user: record"),
             Failure("IMDS returned an invalid instance ID: \"i-0123456\""),
@@ -202,13 +203,13 @@ fn a_connection_that_breaks_is_no_answer() {
 fn a_redirect_is_never_followed() {
     row(
         &[Fault::Redirect("/elsewhere".to_owned())],
-        [Failure("IMDS answered 302 to "); 8],
+        [Failure("IMDS returned HTTP status 302 for "); 8],
     );
 }
 
 #[test]
 fn a_flood_of_headers_is_no_answer() {
-    row(&[Fault::HeaderFlood(33), Fault::HeaderFlood(20_000)], [SILENT; 8]);
+    row(&[Fault::HeaderFlood(33), Fault::HeaderFlood(20_000)], [NOT_HTTP; 8]);
 }
 
 #[test]
@@ -232,12 +233,15 @@ fn a_web_page_is_no_answer() {
 
 #[test]
 fn a_401_that_a_new_token_does_not_cure_is_a_failure() {
-    row(&[Fault::Status(401)], [Failure("IMDS answered 401 to "); 8]);
+    row(
+        &[Fault::Status(401)],
+        [Failure("IMDS returned HTTP status 401 for "); 8],
+    );
 }
 
 #[test]
 fn a_403_is_a_refusal_for_the_token_and_a_failure_for_all_else() {
-    let mut expected = [Failure("IMDS answered 403 to "); 8];
+    let mut expected = [Failure("IMDS returned HTTP status 403 for "); 8];
     expected[0] = Refusal("IMDS is disabled for this instance");
     row(&[Fault::Status(403)], expected);
 }
@@ -247,14 +251,14 @@ fn a_404_is_what_it_means_on_each_path() {
     row(
         &[Fault::Status(404)],
         [
-            Failure("IMDS answered 404 to "),
+            Failure("IMDS returned HTTP status 404 for "),
             NobodyPushed,
-            Failure("IMDS answered 404 to instance-id"),
+            Failure("IMDS returned HTTP status 404 for /latest/meta-data/instance-id"),
             // Older ones do not tell; the document does.
             Key,
-            Failure("IMDS answered 404 to services/domain"),
-            Failure("IMDS answered 404 to managed-ssh-keys/signer-cert/"),
-            Failure("IMDS answered 404 to managed-ssh-keys/signer-ocsp/"),
+            Failure("IMDS returned HTTP status 404 for /latest/meta-data/services/domain"),
+            Failure("IMDS returned HTTP status 404 for /latest/meta-data/managed-ssh-keys/signer-cert/"),
+            Failure("IMDS returned HTTP status 404 for /latest/meta-data/managed-ssh-keys/signer-ocsp/"),
             Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
         ],
     );
@@ -262,8 +266,14 @@ fn a_404_is_what_it_means_on_each_path() {
 
 #[test]
 fn a_500_and_a_503_that_last_are_failures() {
-    row(&[Fault::Status(500)], [Failure("IMDS answered 500 to "); 8]);
-    row(&[Fault::Status(503)], [Failure("IMDS answered 503 to "); 8]);
+    row(
+        &[Fault::Status(500)],
+        [Failure("IMDS returned HTTP status 500 for "); 8],
+    );
+    row(
+        &[Fault::Status(503)],
+        [Failure("IMDS returned HTTP status 503 for "); 8],
+    );
 }
 
 #[test]
@@ -272,7 +282,7 @@ fn other_statuses_are_failures_whatever_their_body() {
         let instance = Instance::start();
         let path = Asked::Keys.path(&instance);
         instance.emulator.fault(&path, Fault::Status(status));
-        let why = format!("Provided no ssh key for user ec2-user: IMDS answered {status} to {path}");
+        let why = format!("Provided no ssh key for user ec2-user: IMDS returned HTTP status {status} for {path}");
         instance.login(USER).run().refused(1, &why);
     }
 }
@@ -289,7 +299,7 @@ fn what_is_no_http_is_no_answer() {
         b"HTTP/9.9 200 OK\r\n\r\n",
     ];
     let faults = raw.map(|bytes| Fault::Raw(bytes.to_vec()));
-    row(&faults, [SILENT; 8]);
+    row(&faults, [NOT_HTTP; 8]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn ten_thousand_staple_names_are_not_even_read() {
         let instance = with_key();
         let listing = name.repeat(10_000);
         instance.emulator.with_imds(|imds| imds.set(SIGNER_OCSP, listing));
-        let why = "IMDS answered more than 4096 bytes to /latest/meta-data/managed-ssh-keys/signer-ocsp/";
+        let why = "IMDS returned more than 4096 bytes for /latest/meta-data/managed-ssh-keys/signer-ocsp/";
         comes_to_nothing(&instance, why);
         assert_eq!(instance.requests(), 7);
     }
@@ -121,7 +121,7 @@ fn a_thousand_certificates_are_not_even_read() {
     let instance = with_key();
     let certificates = instance.emulator.pki().issuing_ca.pem().repeat(1000);
     instance.emulator.with_imds(|imds| imds.set(SIGNER_CERT, certificates));
-    let why = "IMDS answered more than 65536 bytes to /latest/meta-data/managed-ssh-keys/signer-cert/";
+    let why = "IMDS returned more than 65536 bytes for /latest/meta-data/managed-ssh-keys/signer-cert/";
     comes_to_nothing(&instance, why);
 }
 
@@ -133,7 +133,7 @@ fn four_thousand_records_are_not_even_read() {
         let record = [record.bytes(), b"\n".to_vec()].concat();
         imds.publish_raw(USER, record.repeat(4000));
     });
-    let why = "IMDS answered more than 1835008 bytes to /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/";
+    let why = "IMDS returned more than 1835008 bytes for /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/";
     comes_to_nothing(&instance, why);
     assert_eq!(instance.requests(), 2);
 }
@@ -169,7 +169,7 @@ fn a_staple_of_more_than_16_kib_is_not_read() {
         .with_imds(|imds| imds.set(&path, "A".repeat(16 * 1024 + 1)));
     comes_to_nothing(
         &instance,
-        &format!("IMDS answered more than 16384 bytes to /latest/meta-data/{path}"),
+        &format!("IMDS returned more than 16384 bytes for /latest/meta-data/{path}"),
     );
 }
 
@@ -180,7 +180,7 @@ fn a_one_line_answer_of_more_than_256_bytes_is_not_read() {
         instance.emulator.with_imds(|imds| imds.set(path, "a".repeat(257)));
         comes_to_nothing(
             &instance,
-            &format!("IMDS answered more than 256 bytes to /latest/meta-data/{path}"),
+            &format!("IMDS returned more than 256 bytes for /latest/meta-data/{path}"),
         );
     }
 }
@@ -194,7 +194,7 @@ fn an_identity_document_of_more_than_4_kib_is_not_read() {
         let padded = format!("{{\"region\": \"us-west-2\"{}}}", " ".repeat(4096));
         imds.set(document, padded);
     });
-    comes_to_nothing(&instance, &format!("IMDS answered more than 4096 bytes to {document}"));
+    comes_to_nothing(&instance, &format!("IMDS returned more than 4096 bytes for {document}"));
 }
 
 #[test]

@@ -19,7 +19,8 @@ const INSIDE: &str = "EIC_TEST_INSIDE_NETWORK";
 const IPV4: &str = "169.254.169.254:80";
 const IPV6: &str = "[fd00:ec2::254]:80";
 
-const SILENT: &str = "IMDS did not answer http://169.254.169.254 and http://[fd00:ec2::254] within 1000 ms";
+const SILENT: &str = "IMDS did not answer the request for http://169.254.169.254/latest/api/token or \
+                      http://[fd00:ec2::254]/latest/api/token within 1000 ms";
 
 /// Makes the two addresses ours, and goes on as the test. IPv6 is usable at once, without duplicate detection.
 const SETUP: &str = "ip link set lo up && ip addr add 169.254.169.254/32 dev lo && \
@@ -195,7 +196,7 @@ fn a_status_that_comes_late_is_final_beside_a_silent_ipv6() {
         instance.emulator.with_imds(|imds| imds.enabled = false);
         instance.emulator.set_latency(Duration::from_millis(500));
         let outcome = login(&instance).run();
-        let why = "IMDS is disabled for this instance (it answered 403 to the request for a token)";
+        let why = "IMDS is disabled for this instance (the token request returned HTTP status 403)";
         outcome.refused(0, &provided_none(why));
         assert!(outcome.duration < Duration::from_millis(990), "{outcome:?}");
     });

@@ -3,7 +3,7 @@
 use emulator::imds::IDENTITY_DOCUMENT;
 use emulator::{Options, instance};
 
-use crate::harness::{INSTANCE, Instance, USER, provided_none};
+use crate::harness::{INSTANCE, Instance, USER, not_ec2, provided_none};
 use crate::keys::{PublicKey, providing, refused};
 
 /// An instance of these options with a key pushed, and what a good login prints and says.
@@ -19,8 +19,8 @@ fn a_machine_that_is_no_instance_asks_nobody() {
     let (instance, ..) = with_key(Options::default());
     let other = instance.folder.path().join("other");
     instance::write_sysfs(&other, &instance::Machine::Other).unwrap();
-    let outcome = instance.login(USER).option("--sysfs", other).run();
-    outcome.refused(0, "this is not an EC2 instance: nothing to do");
+    let outcome = instance.login(USER).option("--sysfs", &other).run();
+    outcome.refused(0, &not_ec2(&other));
     assert_eq!(instance.requests(), 0);
 }
 
@@ -30,7 +30,7 @@ fn a_sysfs_that_is_not_there_is_named() {
     for sysfs in [instance.folder.path().join("nothing"), instance.files.roots.clone()] {
         let outcome = instance.login(USER).option("--sysfs", &sysfs).run();
         let sysfs = sysfs.display();
-        let why = format!("cannot tell whether this is an EC2 instance: {sysfs} is not a directory");
+        let why = format!("cannot determine whether this is an EC2 instance: {sysfs} is not a directory");
         outcome.refused(0, &why);
     }
     assert_eq!(instance.requests(), 0);
@@ -42,8 +42,8 @@ fn a_hypervisor_uuid_of_somebody_else_s_is_no_instance() {
     let sysfs = instance.folder.path().join("xen");
     instance::write_sysfs(&sysfs, &instance::Machine::Xen).unwrap();
     std::fs::write(sysfs.join("hypervisor/uuid"), "ed2e1916-9099-7caf-fd21-012345abcdef\n").unwrap();
-    let outcome = instance.login(USER).option("--sysfs", sysfs).run();
-    outcome.refused(0, "this is not an EC2 instance: nothing to do");
+    let outcome = instance.login(USER).option("--sysfs", &sysfs).run();
+    outcome.refused(0, &not_ec2(&sysfs));
     assert_eq!(instance.requests(), 0);
 }
 
@@ -66,7 +66,7 @@ fn firmware_that_names_another_instance_than_imds_gets_no_keys() {
         let record = imds.record(&key.line()).with("Instance", other);
         imds.publish(USER, &record);
     });
-    let why = format!("the firmware says this is {other}, IMDS says {INSTANCE}");
+    let why = format!("the instance ID is {other} according to the DMI data, but {INSTANCE} according to IMDS");
     login.run().refused(0, &provided_none(&why));
 }
 

@@ -67,7 +67,7 @@ fn a_third_503_is_a_failure() {
         let rule = FaultRule::imds(KEYS, Fault::Status(503)).first(count);
         instance.emulator.fault_rule(rule);
         if fails {
-            let why = format!("IMDS answered 503 to {KEYS}");
+            let why = format!("IMDS returned HTTP status 503 for {KEYS}");
             instance.login(USER).run().refused(1, &provided_none(&why));
             assert_eq!(instance.requests(), 4);
         } else {
@@ -101,7 +101,10 @@ fn six_retries_has_a_call_and_no_seventh() {
 
     let instance = spoiled(7);
     let outcome = instance.login(USER).run();
-    assert!(outcome.said().contains("IMDS answered 503 to "), "{outcome:?}");
+    assert!(
+        outcome.said().contains("IMDS returned HTTP status 503 for "),
+        "{outcome:?}"
+    );
     outcome.is(1, "", outcome.said());
     assert!(instance.requests() <= 7 + 6, "{:?}", instance.emulator.imds_paths());
 }

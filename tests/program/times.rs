@@ -31,7 +31,10 @@ fn an_imds_that_never_answers_costs_one_second() {
     let instance = Instance::start();
     let silent = SilentListener::new().unwrap();
     let outcome = instance.login(USER).option("--imds-endpoint", silent.url()).run();
-    let why = format!("IMDS did not answer {} within 1000 ms", silent.url());
+    let why = format!(
+        "IMDS did not answer the request for {}/latest/api/token within 1000 ms",
+        silent.url()
+    );
     outcome.refused(1, &provided_none(&why));
     took(&outcome, 1000, 1400);
 }
@@ -44,7 +47,10 @@ fn a_token_that_fails_once_and_then_hangs_costs_one_second_all_the_same() {
     instance.emulator.fault(TOKEN, Fault::Hang);
     let outcome = instance.login(USER).run();
     assert_eq!(instance.requests(), 2);
-    let why = format!("IMDS did not answer {} within 1000 ms", instance.emulator.imds_url());
+    let why = format!(
+        "IMDS did not answer the request for {}/latest/api/token within 1000 ms",
+        instance.emulator.imds_url()
+    );
     outcome.refused(1, &provided_none(&why));
     took(&outcome, 1000, 1400);
 }
@@ -66,7 +72,7 @@ fn each_later_answer_has_a_second_and_a_half() {
         let path = format!("{META_DATA}{}", below.replace("<leaf>", &leaf));
         instance.emulator.fault(&path, Fault::Hang);
         let outcome = instance.login(USER).run();
-        let why = format!("IMDS did not answer {path} within 1500 ms");
+        let why = format!("IMDS did not answer the request for {path} within 1500 ms");
         outcome.refused(1, &provided_none(&why));
         took(&outcome, 1500, 2200);
     });
@@ -77,7 +83,7 @@ fn retries_have_no_more_time_than_one_answer_has() {
     let instance = with_key();
     instance.emulator.fault(KEYS, Fault::LateClose(milliseconds(800)));
     let outcome = instance.login(USER).run();
-    let why = format!("IMDS did not answer {KEYS} within 1500 ms");
+    let why = format!("IMDS did not answer the request for {KEYS} within 1500 ms");
     outcome.refused(1, &provided_none(&why));
     took(&outcome, 1500, 2200);
 }
@@ -101,7 +107,7 @@ fn on_xen_an_instance_id_that_hangs_ends_within_its_time_and_is_the_cause() {
         return;
     };
     let outcome = login.run();
-    let why = format!("IMDS did not answer {path} within 1500 ms");
+    let why = format!("IMDS did not answer the request for {path} within 1500 ms");
     outcome.refused(1, &provided_none(&why));
     took(&outcome, 1500, 2200);
 }

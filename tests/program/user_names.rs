@@ -150,7 +150,7 @@ fn a_redirect_to_another_user_s_keys_is_not_followed() {
         instance.emulator.clear_faults();
         instance.emulator.fault(&here, Fault::Redirect(location));
         let outcome = instance.login(USER).run();
-        let line = "Provided no ssh key for user ec2-user: IMDS answered 302 to \
+        let line = "Provided no ssh key for user ec2-user: IMDS returned HTTP status 302 for \
                     /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/";
         outcome.refused(1, line);
         assert_eq!(instance.requests(), 2);

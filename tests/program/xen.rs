@@ -100,8 +100,8 @@ fn an_imds_that_names_another_instance_than_cloud_init_gets_no_key_printed() {
         return;
     };
     let why = format!(
-        "cloud-init says this is {INSTANCE}, IMDS says {OTHER} (/var/lib/cloud/data/instance-id can be deleted where it \
-         was left by another instance)"
+        "the instance ID is {INSTANCE} according to /var/lib/cloud/data/instance-id, but {OTHER} according to IMDS (if \
+         the file is from another instance, delete it)"
     );
     login.run().refused(0, &provided_none(&why));
     // Neither signer nor staples were asked for.
@@ -165,7 +165,8 @@ fn a_link_to_the_file_is_followed_and_what_is_no_file_is_no_witness() {
     fs::rename(&file, file.with_file_name("real")).unwrap();
     symlink("real", &file).unwrap();
     let outcome = login.run();
-    assert!(outcome.said().contains("cloud-init says this is "), "{outcome:?}");
+    let why = "according to /var/lib/cloud/data/instance-id, but ";
+    assert!(outcome.said().contains(why), "{outcome:?}");
 
     let printed = PublicKey::ed25519(1).printed();
     fs::remove_file(&file).unwrap();

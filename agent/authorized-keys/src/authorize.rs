@@ -50,7 +50,7 @@ pub fn authorize(options: &Options) -> ExitCode {
         Ok(()) if report.failed => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::print_message(&format!("keys could not be written: {error}"));
+            output::print_message(&format!("cannot write the keys to standard output: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -93,11 +93,14 @@ impl fmt::Display for Failure {
             Self::InstanceMismatch { source, own, imds } => {
                 let (own, imds) = (own.as_str(), imds.as_str());
                 match source {
-                    InstanceIdSource::Dmi => write!(f, "the firmware says this is {own}, IMDS says {imds}"),
+                    InstanceIdSource::Dmi => write!(
+                        f,
+                        "the instance ID is {own} according to the DMI data, but {imds} according to IMDS"
+                    ),
                     InstanceIdSource::CloudInit => write!(
                         f,
-                        "cloud-init says this is {own}, IMDS says {imds} ({CLOUD_INIT_INSTANCE_ID} can be deleted where \
-                         it was left by another instance)"
+                        "the instance ID is {own} according to {CLOUD_INIT_INSTANCE_ID}, but {imds} according to IMDS \
+                         (if the file is from another instance, delete it)"
                     ),
                 }
             }
@@ -106,7 +109,7 @@ impl fmt::Display for Failure {
             Self::Signer(rejection) => rejection.fmt(f),
             Self::ImdsTooSlow(seconds) => write!(f, "IMDS took longer than the timeout of {seconds} s"),
             Self::TimedOut(timed_out) => timed_out.fmt(f),
-            Self::Runtime(error) => write!(f, "could not start: {error} (too few descriptors or threads allowed?)"),
+            Self::Runtime(error) => write!(f, "cannot start: {error} (check the limits on open files and threads)"),
         }
     }
 }

@@ -53,7 +53,7 @@ pub struct Options {
 /// A number of seconds that a call may take.
 fn seconds(given: &str) -> Result<u8, String> {
     let seconds = given.parse().ok().filter(|seconds| (1..=60).contains(seconds));
-    seconds.ok_or_else(|| "give a whole number of seconds from 1 to 60".to_owned())
+    seconds.ok_or_else(|| "expected a whole number of seconds from 1 to 60".to_owned())
 }
 
 impl Options {

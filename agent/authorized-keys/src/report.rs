@@ -82,10 +82,10 @@ fn log_lines(user: &UserName, decision: &Decision) -> Vec<LogLine> {
         format!("Refused {key} for user {user}: {}", refusal.reason)
     });
     let not_logged = decision.refused.len().saturating_sub(REFUSALS_LOGGED);
-    let more = (not_logged > 0).then(|| format!("Refused ssh keys for user {user}: and {not_logged} more"));
+    let more = (not_logged > 0).then(|| format!("Refused {not_logged} more of the ssh keys for user {user}"));
     let skipped = (decision.skipped > 0).then(|| {
         let count = decision.skipped;
-        format!("Passed over {count} records for user {user}: more than are judged for one login")
+        format!("Did not check {count} of the records for user {user}: there are too many for one login")
     });
     let failure = decision
         .failure
@@ -106,9 +106,9 @@ fn log_lines(user: &UserName, decision: &Decision) -> Vec<LogLine> {
 fn no_record(user: &UserName, fingerprint: Option<&OsStr>, reason: NoRecord) -> String {
     let user = user.as_str();
     match reason {
-        NoRecord::NothingPushed => format!(
-            "no key was pushed for user {user} within the last 60 seconds, the time that a pushed key can be used"
-        ),
+        NoRecord::NothingPushed => {
+            format!("no key was pushed for user {user} in the last 60 seconds; a pushed key expires after 60 seconds")
+        }
         NoRecord::OtherFingerprint => {
             let fingerprint = printable(fingerprint.unwrap_or_default().as_encoded_bytes());
             format!("none of the keys pushed for user {user} has the fingerprint {fingerprint}")
@@ -119,16 +119,17 @@ fn no_record(user: &UserName, fingerprint: Option<&OsStr>, reason: NoRecord) -> 
 /// The service does not accept the user name.
 pub(crate) fn invalid_user_name(user: &OsStr) -> String {
     let user = quoted(user.as_encoded_bytes());
-    format!("no key can be pushed for user \"{user}\": EC2 Instance Connect does not accept that name")
+    format!("no key can be pushed for user \"{user}\": EC2 Instance Connect does not accept this user name")
 }
 
 /// The files below `sysfs` are not those of an EC2 instance.
 pub(crate) fn not_ec2(sysfs: &Path) -> String {
+    let name = printable(sysfs.as_os_str().as_encoded_bytes());
     if sysfs.is_dir() {
-        return "this is not an EC2 instance: nothing to do".to_owned();
+        format!("this is not an EC2 instance according to the DMI data in {name}: nothing to do")
+    } else {
+        format!("cannot determine whether this is an EC2 instance: {name} is not a directory")
     }
-    let sysfs = printable(sysfs.as_os_str().as_encoded_bytes());
-    format!("cannot tell whether this is an EC2 instance: {sysfs} is not a directory")
 }
 
 /// Untrusted text is escaped where it is received. If that is ever forgotten, this shows it and makes it harmless.

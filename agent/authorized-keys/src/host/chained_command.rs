@@ -187,21 +187,21 @@ pub(crate) enum ChainError {
 impl fmt::Display for ChainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
-        f.write_str("Took no keys from the chained command: ")?;
+        f.write_str("Used no keys from the chained command: ")?;
         match self {
             Self::RelativePath(program) => write!(f, "\"{}\" is not an absolute path", name(program)),
             Self::Unsafe(error) => error.fmt(f),
-            Self::Start { program, error } => write!(f, "{} could not be started: {error}", name(program)),
+            Self::Start { program, error } => write!(f, "cannot start {}: {error}", name(program)),
             Self::Status { program, status } => match (status.code(), status.signal()) {
                 (Some(code), _) => write!(f, "{} exited with status {code}", name(program)),
                 (None, Some(signal)) => write!(f, "{} was killed by signal {signal}", name(program)),
                 (None, None) => write!(f, "{} did not exit", name(program)),
             },
-            Self::Output { program, error } => write!(f, "the output of {} could not be read: {error}", name(program)),
+            Self::Output { program, error } => write!(f, "cannot read the output of {}: {error}", name(program)),
             Self::Killed(program) => write!(f, "{} did not finish in time and was killed", name(program)),
             Self::StillRunning(program) => write!(
                 f,
-                "{} did not finish in time; it, or a process that it started, holds its output open and is still running",
+                "{} did not finish in time; it, or a process that it started, is still running and keeps its output open",
                 name(program)
             ),
         }

@@ -59,8 +59,8 @@ impl fmt::Display for Activity {
             Self::ReadingDmi => "reading DMI data",
             Self::FetchingAndVerifying => "fetching and verifying keys",
             Self::Logging => "writing to the log",
-            Self::PrintingKeys => "writing keys to standard output, which nobody reads",
-            Self::PrintingMessages => "writing to standard error, which nobody reads",
+            Self::PrintingKeys => "writing keys to standard output, which no process is reading",
+            Self::PrintingMessages => "writing to standard error, which no process is reading",
         })
     }
 }

@@ -43,12 +43,16 @@ impl fmt::Display for UnsafePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
         match self {
-            Self::Stat { path, error } => write!(f, "{} cannot be looked at: {error}", name(path)),
+            Self::Stat { path, error } => write!(f, "cannot stat {}: {error}", name(path)),
             Self::NotAFile(path) => write!(f, "{} is not a regular file", name(path)),
             Self::NotExecutable(path) => write!(f, "{} is not executable", name(path)),
-            Self::Owner { path, uid } => write!(f, "{} belongs to user {uid}, not to root", name(path)),
+            Self::Owner { path, uid } => write!(f, "{} is owned by user {uid}, not by root", name(path)),
             Self::Mode { path, mode } => {
-                write!(f, "{} can be written by others than root (mode {mode:04o})", name(path))
+                write!(
+                    f,
+                    "{} is writable by its group or by others (mode {mode:04o})",
+                    name(path)
+                )
             }
         }
     }
@@ -86,7 +90,7 @@ impl RegularFile {
     fn find(root: &Path, path: &Path) -> Result<Self, UnsafePath> {
         let resolved = symlinks::resolve_in_root(root, path).ok_or_else(|| UnsafePath::Stat {
             path: path.to_owned(),
-            error: io::Error::other("its links go round in circles"),
+            error: io::Error::other("too many levels of symbolic links"),
         })?;
         let metadata = stat(root, &resolved.path)?;
         if !metadata.is_file() {
@@ -144,10 +148,10 @@ mod tests {
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::write(root.join("bin/x"), b"").unwrap();
         std::os::unix::fs::symlink("loop", root.join("bin/loop")).unwrap();
-        assert!(refused(&root, "/bin/y").starts_with("/bin/y cannot be looked at: No such file"));
+        assert!(refused(&root, "/bin/y").starts_with("cannot stat /bin/y: No such file"));
         assert_eq!(
             refused(&root, "/bin/loop"),
-            "/bin/loop cannot be looked at: its links go round in circles"
+            "cannot stat /bin/loop: too many levels of symbolic links"
         );
         assert_eq!(refused(&root, "/bin"), "/bin is not a regular file");
         assert_eq!(refused(&root, "/bin/x"), "/bin/x is not executable");
@@ -158,14 +162,14 @@ mod tests {
     fn what_anybody_but_root_can_write_is_refused() {
         let path = Path::new("/x");
         let refused = |uid, mode| check_owner_and_mode(path, uid, mode).unwrap_err().to_string();
-        assert_eq!(refused(1000, 0o100_755), "/x belongs to user 1000, not to root");
+        assert_eq!(refused(1000, 0o100_755), "/x is owned by user 1000, not by root");
         assert_eq!(
             refused(0, 0o100_775),
-            "/x can be written by others than root (mode 0775)"
+            "/x is writable by its group or by others (mode 0775)"
         );
         assert_eq!(
             refused(0, 0o041_777),
-            "/x can be written by others than root (mode 1777)"
+            "/x is writable by its group or by others (mode 1777)"
         );
         assert!(check_owner_and_mode(path, 0, 0o100_755).is_ok());
     }

@@ -91,9 +91,9 @@ pub enum TrustStoreError {
 impl fmt::Display for TrustStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => write!(f, "no trust store at any of {}", DEFAULT_PATHS.join(", ")),
+            Self::NotFound => write!(f, "no trust store found at any of {}", DEFAULT_PATHS.join(", ")),
             Self::Unreadable { path, error } => {
-                write!(f, "trust store {} cannot be read: {error}", name(path))
+                write!(f, "cannot read trust store {}: {error}", name(path))
             }
         }
     }

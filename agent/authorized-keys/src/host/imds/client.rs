@@ -14,7 +14,7 @@ use super::error::ImdsError;
 use super::http::{HttpClients, body};
 use super::pending_answers::PendingAnswers;
 use super::retries::Retries;
-use super::token::{first_to_answer, request_token};
+use super::token::{first_to_answer, request_token, token_url};
 use eic_verify::text::quoted;
 use eic_verify::{InstanceId, Limits, UserName};
 
@@ -61,7 +61,8 @@ impl Imds {
             let token = retries.run(attempt).await?;
             Ok((token, endpoint.clone()))
         };
-        let target = endpoints.iter().map(Endpoint::as_str).collect::<Vec<_>>().join(" and ");
+        let urls: Vec<String> = endpoints.iter().map(token_url).collect();
+        let target = urls.join(" or ");
         let token = answer_within(pending, &target, TOKEN_TIMEOUT, first_to_answer(endpoints, token_from));
         let (token, endpoint) = token.await?;
         Ok(Self {
@@ -165,15 +166,17 @@ impl Imds {
             .await
     }
 
+    /// The answer for instance metadata that every IMDS has.
     async fn required(&self, path: &str, limit: usize) -> Result<Vec<u8>, ImdsError> {
         self.meta_data(path, limit).await?.ok_or_else(|| ImdsError::Status {
-            target: path.to_owned(),
+            target: meta_data_path(path),
             status: StatusCode::NOT_FOUND.as_u16(),
         })
     }
 
+    /// The answer for instance metadata; `None` for 404.
     async fn meta_data(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
-        self.get(&format!("/latest/meta-data/{path}"), limit).await
+        self.get(&meta_data_path(path), limit).await
     }
 
     /// The answer to a GET request, at most `limit` bytes; `None` for 404. After a 401, the retry has a new token.
@@ -212,6 +215,10 @@ impl Imds {
         }
         Ok(())
     }
+}
+
+fn meta_data_path(path: &str) -> String {
+    format!("/latest/meta-data/{path}")
 }
 
 /// The name of a staple: a single path segment that a URL carries unencoded.

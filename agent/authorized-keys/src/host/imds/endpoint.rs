@@ -28,10 +28,10 @@ impl Endpoint {
     /// # Errors
     /// A message that says which form is expected.
     pub fn parse(given: &str) -> Result<Self, String> {
-        let invalid = || "give it as http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338".to_owned();
+        let invalid = || "expected http://HOST or http://HOST:PORT, such as http://127.0.0.1:1338".to_owned();
         let url = Url::parse(given).map_err(|_| invalid())?;
         if url.scheme() == "https" {
-            return Err("IMDS does not speak HTTPS: give it as http://HOST or http://HOST:PORT".to_owned());
+            return Err("IMDS does not support HTTPS: expected http://HOST or http://HOST:PORT".to_owned());
         }
         let base = url.as_str().trim_end_matches('/');
         let trimmed = given.trim_end_matches('/');
@@ -117,6 +117,6 @@ mod tests {
             assert!(why.contains("http://HOST:PORT, such as"), "{given}: {why}");
         }
         let https = Endpoint::parse("https://127.0.0.1").unwrap_err();
-        assert!(https.contains("does not speak HTTPS"), "{https}");
+        assert!(https.contains("does not support HTTPS"), "{https}");
     }
 }

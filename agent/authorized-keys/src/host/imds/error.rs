@@ -124,22 +124,32 @@ impl fmt::Display for ImdsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { target, limit } => {
-                write!(f, "IMDS did not answer {target} within {} ms", limit.as_millis())
+                write!(
+                    f,
+                    "IMDS did not answer the request for {target} within {} ms",
+                    limit.as_millis()
+                )
             }
             Self::ConnectionRefused { target } => write!(f, "the connection to IMDS for {target} was refused"),
             Self::ConnectionClosed { target, reason } => {
-                write!(f, "the connection to IMDS broke before {target} was answered: {reason}")
+                write!(
+                    f,
+                    "the connection to IMDS was closed before the request for {target} was answered: {reason}"
+                )
             }
-            Self::RequestFailed { target, reason } => write!(f, "IMDS did not answer {target}: {reason}"),
-            Self::Status { target, status } => write!(f, "IMDS answered {status} to {target}"),
+            Self::RequestFailed { target, reason } => write!(f, "the request to IMDS for {target} failed: {reason}"),
+            Self::Status { target, status } => write!(f, "IMDS returned HTTP status {status} for {target}"),
             Self::Disabled => {
-                f.write_str("IMDS is disabled for this instance (it answered 403 to the request for a token)")
+                f.write_str("IMDS is disabled for this instance (the token request returned HTTP status 403)")
             }
-            Self::TooLarge { target, limit } => write!(f, "IMDS answered more than {limit} bytes to {target}"),
+            Self::TooLarge { target, limit } => write!(f, "IMDS returned more than {limit} bytes for {target}"),
             Self::InvalidToken => f.write_str("IMDS returned an invalid token"),
             Self::InvalidInstanceId(answer) => write!(f, "IMDS returned an invalid instance ID: \"{answer}\""),
             Self::TooManyStaples(limit) => write!(f, "IMDS lists more than {limit} stapled OCSP responses"),
-            Self::UrlChanged(url) => write!(f, "the HTTP client would change the URL {url}, so nothing was sent"),
+            Self::UrlChanged(url) => write!(
+                f,
+                "the HTTP client would change the URL {url}, so the request was not sent"
+            ),
         }
     }
 }

@@ -22,8 +22,12 @@ const TOKEN_TTL: &str = "120";
 
 const TOKEN_TTL_HEADER: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
-/// Where a token comes from, below the endpoint.
-pub(super) const TOKEN_PATH: &str = "/latest/api/token";
+const TOKEN_PATH: &str = "/latest/api/token";
+
+/// Where `endpoint` issues tokens.
+pub(super) fn token_url(endpoint: &Endpoint) -> String {
+    format!("{}{TOKEN_PATH}", endpoint.as_str())
+}
 
 /// Asks the first endpoint; if that one stays silent or is unreachable, also asks the second one. An endpoint that has
 /// answered with any HTTP status is the one that is used, even if its retries fail; `ask` sets its flag then.
@@ -61,7 +65,7 @@ pub(super) async fn request_token(
     endpoint: &Endpoint,
     limits: &Limits,
 ) -> Result<HeaderValue, ImdsError> {
-    let target = format!("{}{TOKEN_PATH}", endpoint.as_str());
+    let target = token_url(endpoint);
     let response = client
         .request(Method::PUT, endpoint.url(TOKEN_PATH)?)
         .header(TOKEN_TTL_HEADER, HeaderValue::from_static(TOKEN_TTL))
