@@ -1,4 +1,4 @@
-//! The account that sshd runs the program as: nobody else's, wherever the name service finds it.
+//! The account that sshd runs the program as: `enable` refuses one that somebody can use, whichever name service knows it.
 
 use crate::extras::image_with;
 use crate::machine::Machine;
@@ -63,7 +63,7 @@ fn of_another_root_its_own_accounts_count() {
     let refused = enable();
     assert!(refused.stdout.contains("has a login shell, /bin/dash"), "{refused:?}");
     assert_eq!(refused.status, 3);
-    // systemd-sysusers may make it at the image's first boot.
+    // systemd-sysusers may create the account at the image's first boot.
     machine.must("userdel ec2-instance-connect");
     let enabled = enable();
     assert!(

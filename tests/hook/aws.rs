@@ -1,5 +1,5 @@
-//! AWS's package before ours and after it: its hook taken over by `enable --package`, and handed back by
-//! `disable --package` where it has come again.
+//! AWS's package, before and after ours: `enable --package` replaces its configuration of sshd, and `disable --package` restores
+//! it if AWS's package was installed again.
 
 use crate::families::{old, rpm};
 use crate::machine::Machine;
@@ -14,22 +14,22 @@ const MAIN: &str = "/etc/ssh/sshd_config";
 const DEB: &str = "/usr/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf";
 const RPM: &str = "/usr/lib/systemd/system/sshd.service.d/ec2-instance-connect.conf";
 
-/// A system hooked by AWS's package, and what taking over must come to.
+/// A system that AWS's package has configured, and what `enable --package` must do.
 struct TakeOver {
     release: Release,
-    /// Runs in the root before the boot.
+    /// Runs in the root directory before the boot.
     prepare: &'static str,
-    /// Runs inside after the boot: what the old package's going does before ours is configured.
+    /// Runs in the container after the boot: what removing the old package does before ours is configured.
     live: &'static str,
     expected: Expected,
 }
 
 enum Expected {
-    /// Exactly these files differ; the running sshd names our program alone.
+    /// Exactly these files change, and the running sshd uses only our program.
     Taken(&'static [&'static str]),
-    /// The same on the disk; the running sshd goes on as it was, and why is said.
+    /// These files change, the running sshd keeps its options, and the output gives this reason.
     AtRestart(&'static [&'static str], &'static str),
-    /// Nothing differs, and these words say why.
+    /// Nothing changes, and the output gives this reason.
     Left(&'static str),
     /// The same, with exit status 1.
     Undone(&'static str),
@@ -55,7 +55,10 @@ fn take_over(name: &str, case: &TakeOver) {
     machine.must(&format!("true; {}", case.live));
     let before = Seen::of(&machine, true);
     println!("before: {:?}", before.pairs());
-    assert!(before.own && before.pushed, "AWS's hook works: {before:?}");
+    assert!(
+        before.own && before.pushed,
+        "pushed keys log in with AWS's configuration: {before:?}"
+    );
     let mut open = machine.connect();
 
     run(&machine, "enable --package --dry-run");
@@ -68,14 +71,17 @@ fn take_over(name: &str, case: &TakeOver) {
     let said = &enabled.stdout;
     let after = Seen::of(&machine, true);
     println!("taken over: {:?}", after.pairs());
-    assert!(open.goes_on() && after.own && after.pushed, "logins go on: {after:?}");
+    assert!(
+        open.goes_on() && after.own && after.pushed,
+        "logins still work: {after:?}"
+    );
     assert_eq!(enabled.status, i32::from(matches!(case.expected, Undone(_))));
     let status = run(&machine, "status").stdout;
     match case.expected {
         Left(words) | Undone(words) => {
             assert!(said.contains(words), "{said}");
             assert_eq!(after, before, "nothing is changed");
-            // What was written and undone again has changed the files since sshd read them.
+            // Files that were written and restored are newer than the running sshd's configuration.
             let is_undone = matches!(case.expected, Undone(_));
             let word = if is_undone { "broken\n" } else { "hooked-by-aws\n" };
             assert!(status.starts_with(word), "{status}");
@@ -91,7 +97,7 @@ fn take_over(name: &str, case: &TakeOver) {
             assert!(command_line(&machine).contains("/usr/share/ec2-instance-connect/"));
         }
     }
-    // What runs still has AWS's options.
+    // Until its restart, the running sshd has AWS's options.
     let at_once = !matches!(case.expected, AtRestart(..));
     assert!(
         status.starts_with(if at_once { "hooked\n" } else { "broken\n" }),
@@ -204,7 +210,7 @@ take_overs! {
     };
 }
 
-/// Puts AWS's program where our package had a link.
+/// Installs AWS's program in place of our package's link.
 macro_rules! aws_program {
     ($folder:literal) => {
         concat!(
@@ -218,15 +224,16 @@ macro_rules! aws_program {
     };
 }
 
-/// A system that this program hooked, to which AWS's package has come back.
+/// A system that this program has configured, and on which AWS's package is then installed again.
 struct HandOver {
     prepare: &'static str,
-    /// What AWS's package does before ours is told to go.
+    /// What AWS's package does before ours is removed.
     aws: &'static str,
-    /// What is said.
+    /// What the output of `disable --package` contains.
     says: &'static str,
-    /// What `status` says then, and whether the pushed key gets in without our program.
+    /// What `status` then prints first.
     status: &'static str,
+    /// Whether the pushed key then logs in without our program.
     pushed: bool,
 }
 
@@ -258,7 +265,7 @@ fn hand_over(name: &str, case: &HandOver) {
     let status = run(&machine, "status").stdout;
     assert!(status.starts_with(case.status), "{status}");
 
-    // And once more: what was handed over is taken over.
+    // `enable --package` then replaces again what `disable --package` restored.
     if case.pushed {
         machine.must(
             "install -m 755 /opt/aws/bin/eic_run_authorized_keys /usr/libexec/ec2-instance-connect/; \
@@ -321,7 +328,7 @@ hand_overs! {
 
 #[test]
 fn removing_the_package_leaves_aws_s_lines_and_says_so() {
-    if !ready("removal beside AWS's lines") {
+    if !ready("removal with AWS's lines in sshd_config") {
         return;
     }
     let machine = Machine::boot(Bookworm, concat!(rpm!(), old!(), aws_lines!()));

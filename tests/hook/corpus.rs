@@ -1,5 +1,5 @@
-//! Our reader of sshd_config against sshd itself, of three releases: the same pair for an ordinary connection and for
-//! one that meets each Match block, and the same refusals.
+//! Compares our reader of sshd_config with sshd itself, of three releases: both find the same command and user for an ordinary
+//! connection and for one that meets each Match block, and both refuse the same configurations.
 
 use serde_json::Value;
 
@@ -7,19 +7,19 @@ use crate::machine::Machine;
 use crate::releases::Release::{self, Bookworm, Bullseye, Trixie};
 use crate::surroundings::ready;
 
-/// What a corpus' entry must come to.
+/// How sshd must take an entry of the corpus.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Read {
-    /// sshd takes it.
+    /// sshd accepts it.
     Taken,
     /// sshd refuses it.
     Refused,
-    /// Releases differ: only that the two agree is asserted.
+    /// Releases differ: this only asserts that sshd and our reader agree.
     Either,
 }
 use Read::{Either, Refused, Taken};
 
-/// The main file (`@` ends it), then each further file: its name under `/etc/ssh`, a line end, its contents.
+/// Each entry: the main file, then, after an `@` each, further files: the name under `/etc/ssh`, a newline, the contents.
 const CORPUS: &[(Read, &str)] = &[
     (Taken, ""),
     (Taken, "AuthorizedKeysCommand /bin/a\nAuthorizedKeysCommandUser a\n"),
@@ -226,7 +226,7 @@ const CORPUS: &[(Read, &str)] = &[
     (Refused, "Include in.conf\n@in.conf\nMatch User\n"),
 ];
 
-fn lay(entry: &str) -> String {
+fn write_files(entry: &str) -> String {
     let mut script = "cd /etc/ssh; rm -rf x.d *.conf /etc/services; mkdir -p x.d/y\n".to_owned();
     for (at, file) in entry.split('@').enumerate() {
         let (name, text) = if at == 0 {
@@ -251,7 +251,7 @@ fn check(release: Release) {
     let machine = Machine::root(release, "rm /etc/default/ssh; chmod 666 /dev/null");
     let mut wrong = Vec::new();
     for (expected, entry) in CORPUS {
-        let ran = machine.run(&format!("{}\nec2-instance-connect status --json", lay(entry)));
+        let ran = machine.run(&format!("{}\nec2-instance-connect status --json", write_files(entry)));
         let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
         let problems = told["problems"].to_string();
         let by_sshd = problems.contains("configuration-invalid");

@@ -1,4 +1,4 @@
-//! Where something is not as it should be, on purpose or by accident: nothing is changed, or it is undone.
+//! Systems with a fault, deliberate or accidental: `enable` and `disable` change nothing, or roll the change back.
 
 use crate::families::rpm;
 use crate::machine::Machine;
@@ -6,7 +6,7 @@ use crate::releases::Release::Bookworm;
 use crate::steps::{Seen, run};
 use crate::surroundings::ready;
 
-/// Enabling says this and leaves everything as it is.
+/// `enable` prints this and changes nothing.
 fn left(name: &str, prepare: &str, status: i32, words: &str) {
     if !ready(name) {
         return;

@@ -1,4 +1,4 @@
-//! What the hook's tests lay over a release's root: the program under test, stand-ins for what sshd asks, users and keys.
+//! What these tests add to a release's root directory: the program under test, stand-ins for AuthorizedKeysCommands, users, keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::machine::Image;
 use crate::releases::Release;
 use crate::surroundings::{program, target};
 
-/// Users, keys and a quiet boot, in every set-up. It runs within the root, before the boot.
+/// Creates users and keys, and masks units that a test does not need. Runs in every root directory before the boot.
 const COMMON: &str = r#"
 useradd --system --no-create-home --shell /usr/sbin/nologin ec2-instance-connect
 useradd --create-home --shell /bin/sh ann
@@ -19,7 +19,7 @@ for user in ann bob; do
 done
 systemctl -q mask getty@.service console-getty.service apt-daily.timer apt-daily-upgrade.timer systemd-networkd.service
 rm -rf /run/sshd /run/nologin
-# OpenSSH 9.8 and later shut out who fails to log in, as these tests do on purpose.
+# OpenSSH 9.8 and later block an address after failed logins, which these tests make on purpose.
 if /usr/sbin/sshd -V 2>&1 | grep -q OpenSSH_1; then echo 'SSHD_OPTS="-o PerSourcePenalties=no"' >/etc/default/ssh; fi
 "#;
 
@@ -32,7 +32,7 @@ impl From<Release> for Image {
     }
 }
 
-/// A release with more of its packages.
+/// A release with additional packages of its distribution.
 pub(crate) fn image_with(release: Release, packages: &str) -> Image {
     let there = |root: Result<PathBuf, String>| root.unwrap_or_else(|why| panic!("{packages}: {why}"));
     image(vec![

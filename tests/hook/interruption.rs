@@ -1,4 +1,4 @@
-//! `kill -9` at any moment of enabling and disabling: sshd can start, and the next call brings it to its end.
+//! `kill -9` at any moment of `enable` and `disable`: sshd can still start, and the next call finishes the work.
 
 use std::time::Instant;
 
@@ -8,8 +8,8 @@ use crate::status::is;
 use crate::steps::run;
 use crate::surroundings::ready;
 
-/// Kills the program after each of many delays, spread over the time that it takes, while two others do the same work. A
-/// package's removal that is repeated must not take what the killed one did for an administrator's doing.
+/// Kills the program after delays that are spread over the time that it takes. If a package's removal is killed and repeated, it
+/// must not take what the first attempt did for an administrator's change.
 const KILL: &str = r#"
 for verb in enable disable 'disable --package'; do
     at=0
@@ -55,17 +55,17 @@ fn check(prepare: &str) {
     );
 }
 
-/// How many moments of a call it is killed at.
+/// At how many moments a call is killed.
 const MOMENTS: u32 = 12;
 
-/// Kills a call at moments spread over the time that it takes, with sshd running; the same call again then finishes it,
-/// and sshd does as it should.
+/// Kills a call at moments that are spread over the time that it takes, with sshd running. The same call then finishes the work,
+/// and logins work as configured.
 fn check_running(prepare: &str) {
     if !ready("interruptions with a running sshd") {
         return;
     }
     let machine = Machine::boot(Bookworm, prepare);
-    // Restarts follow one another closely here.
+    // This test restarts sshd more often than systemd allows by default.
     machine.must(
         "mkdir -p /run/systemd/system/ssh.service.d; \
          printf '[Unit]\\nStartLimitIntervalSec=0\\n' >/run/systemd/system/ssh.service.d/limit.conf; systemctl daemon-reload",
@@ -85,7 +85,7 @@ fn check_running(prepare: &str) {
                 "ec2-instance-connect {verb} --package >/dev/null 2>&1 & sleep {delay:.3}; kill -9 $!; wait $!; true"
             ));
             println!("killed after {delay:.3} s of {verb}");
-            // As dpkg and rpm do it once more.
+            // dpkg and rpm repeat an interrupted call.
             took(verb);
             assert!(machine.gets_in("ann", "own"));
             let is_on = verb == "enable";
@@ -94,7 +94,7 @@ fn check_running(prepare: &str) {
             is(&machine, state, exit, &[]);
         }
     }
-    // A removal that was interrupted is not taken for an administrator's decision.
+    // An interrupted removal does not count as an administrator's decision.
     machine.must("! test -e /etc/ec2-instance-connect/disabled");
 }
 

@@ -1,4 +1,4 @@
-//! The sshds that listen: those that no reload of the unit reaches, that read other files, or that are not ours.
+//! Listening sshds that a reload of the unit does not reach, that read another configuration, or that belong to somebody else.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ use crate::surroundings::ready;
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
 
-/// sshd's unit does not run; a unit of another name has one, as a supervisor would.
+/// Stops sshd's unit and starts sshd in a unit with another name, as a supervisor would.
 const SUPERVISED: &str = "systemctl stop ssh; mkdir -p /run/sshd; systemd-run -q --unit=my-sshd /usr/sbin/sshd -D";
 
-/// An sshd that was compiled to read its configuration elsewhere; the path has the same length.
+/// An sshd with another compiled-in configuration file, whose path has the same length.
 const COMPILED: &str = "mkdir -p /opt/ssh /opt/sbin; cp -a /etc/ssh/. /opt/ssh; \
     sed s#/etc/ssh/sshd_config#/opt/ssh/sshd_config# /usr/sbin/sshd >/opt/sbin/sshd; chmod 755 /opt/sbin/sshd\n";
 
-/// The listeners that `status` tells of, by a port on their command lines or none.
+/// The one listener in `status --json` whose command line contains `part`.
 fn listener(machine: &Machine, part: &str) -> Value {
     let told = json(machine);
     let listeners = told["listeners"].as_array().unwrap_or_else(|| panic!("{told}"));
@@ -28,7 +28,7 @@ fn listener(machine: &Machine, part: &str) -> Value {
     one
 }
 
-/// Enabling says that this is not in effect yet, and names this; then the remedy that it prints is followed.
+/// `enable` prints that the change is not in effect yet, and `named`. The remedy that it prints then works.
 fn not_reached(machine: &Machine, named: &str) {
     let enabled = run(machine, "enable");
     assert_eq!(enabled.status, 3, "{}", enabled.stdout);
@@ -41,7 +41,7 @@ fn not_reached(machine: &Machine, named: &str) {
     assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
     is(machine, "broken", 1, &["sshd-not-up-to-date"]);
     let remedy = enabled.stdout.lines().find_map(|line| line.strip_prefix("Remedy: "));
-    machine.must(remedy.expect("it names the remedy"));
+    machine.must(remedy.expect("the output contains a remedy"));
     assert!(machine.gets_in("ann", "pushed"));
     is(machine, "hooked", 0, &[]);
 }
@@ -56,7 +56,7 @@ fn an_sshd_in_a_unit_of_another_name_is_named_with_what_to_do() {
         machine.must(SUPERVISED);
         assert!(machine.gets_in("ann", "own"));
         not_reached(&machine, "/usr/sbin/sshd -D) has not read its configuration");
-        // And back: nothing says that it is off before it is.
+        // The same for `disable`: its output does not claim that pushed keys are off while they still log in.
         let disabled = run(&machine, "disable");
         assert_eq!(disabled.status, 3, "{}", disabled.stdout);
         assert!(!disabled.stdout.contains("no longer"), "{}", disabled.stdout);
@@ -77,7 +77,7 @@ fn where_systemd_does_not_run_the_sshd_to_reload_is_named() {
         return;
     }
     let machine = Machine::boot(Bookworm, "");
-    // What an init script does, seen by programs to which systemd is not there.
+    // Starts sshd as an init script does, and hides systemd from the program.
     machine.must("systemctl stop ssh; mkdir -p /run/sshd; systemd-run -q --scope sh -c '/usr/sbin/sshd </dev/null'");
     machine.must(
         "mv /usr/sbin/ec2-instance-connect /usr/sbin/eic; cat >/usr/sbin/ec2-instance-connect <<'END'\n\
@@ -111,7 +111,7 @@ fn a_second_sshd_is_judged_by_its_own_configuration() {
     assert_eq!(second["state"], "up-to-date");
     assert_eq!(second["unit"], Value::Null);
 
-    // Only the second is left, and it does not have it.
+    // Only the second sshd still runs, and its configuration does not use the program.
     machine.must("systemctl stop ssh");
     is(&machine, "broken", 1, &["sshd-reads-another-configuration"]);
     let enabled = run(&machine, "enable");
@@ -119,7 +119,7 @@ fn a_second_sshd_is_judged_by_its_own_configuration() {
     assert!(enabled.stdout.contains("reads /etc/ssh/second"), "{}", enabled.stdout);
     machine.must("systemctl start ssh");
 
-    // By hand in the second: taking it out of the first is not the end of it.
+    // An administrator adds the lines to the second configuration: `disable` changes only the first.
     machine.must(&format!(
         "grep ^Auth {DROP_IN} >>/etc/ssh/second; kill -HUP $(systemctl show -p MainPID --value second)"
     ));

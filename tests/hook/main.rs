@@ -1,4 +1,4 @@
-//! The hook in real systems: booted containers of three Debian releases, each set-up in one of its own.
+//! `enable`, `disable` and `status` in real systems: containers of three Debian releases, one booted for each set-up.
 
 #[macro_use]
 mod shapes;

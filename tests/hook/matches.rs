@@ -1,4 +1,4 @@
-//! Many Match blocks: sshd is asked about one of each kind, and not for longer than a package's script may take.
+//! Many Match blocks: the program runs sshd for one block of each kind, and stops before a package's script takes too long.
 
 use crate::machine::Machine;
 use crate::releases::Release::Bookworm;
@@ -21,7 +21,7 @@ fn of_two_hundred_alike_only_a_few_are_asked_about() {
     assert_eq!(enabled.status, 0);
     assert!(!enabled.stdout.contains("was not asked"), "{}", enabled.stdout);
     let asked: usize = machine.must("wc -l </run/asked").trim().parse().unwrap();
-    // Everybody and eight of the blocks, before the change, of a copy with it, and after it.
+    // Once without a block and once for each of eight blocks: before the change, with the changed copy, and after the change.
     assert_eq!(asked, 3 * 9);
     assert!(machine.gets_in("ann", "pushed"));
 }
@@ -31,7 +31,7 @@ fn another_pair_among_two_hundred_is_asked_about() {
     if !ready("one of two hundred Match blocks") {
         return;
     }
-    // An sshd that mixes options up, as some releases do, for the last of them alone.
+    // An sshd that reports another option for the last block alone, as some releases mix options up.
     let machine = Machine::boot(
         Bookworm,
         concat!(

@@ -1,4 +1,4 @@
-//! `--root`, as image builders use it, chroots, and an admin's word that lasts.
+//! `--root`, as image builders use it; chroots; and administrators' decisions, which last.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::surroundings::{program, ready};
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
 
-/// The root of an image being made: no host keys, no /run/sshd, nothing mounted.
+/// The root directory of an unfinished image: no host keys, no /run/sshd, nothing mounted.
 const IMAGE: &str = "rm -f /etc/ssh/ssh_host_*; rm -rf /run/sshd";
 
 #[test]
@@ -137,7 +137,7 @@ fn an_admin_s_word_lasts() {
     let says = |what: &str, words: &str| {
         let ran = run(&machine, what);
         assert!(ran.stdout.contains(words), "{what}: {}", ran.stdout);
-        // What is left as it is, for a reason, fails a script that was told to change it, but no package's.
+        // If something is left unchanged for a reason, the status is 3; with --package it is 0.
         let left = ["Nothing was changed", "they were left"];
         let is_left = left.iter().any(|words| ran.stdout.contains(words)) && !ran.stdout.contains("none to remove");
         assert_eq!(
@@ -148,7 +148,7 @@ fn an_admin_s_word_lasts() {
     };
     let is_there = |there: bool| assert_eq!(machine.run(&format!("test -e {DROP_IN}")).status == 0, there);
 
-    // Disabled: stays so through upgrades and a reinstall.
+    // Disabled by an administrator: it stays disabled through upgrades and a reinstall.
     says("enable --package", "now uses EC2 Instance Connect");
     says("disable", "no longer");
     says("enable --package", "An administrator disabled");
@@ -156,20 +156,20 @@ fn an_admin_s_word_lasts() {
     says("enable --package", "An administrator disabled");
     is_there(false);
 
-    // The admin enables again; removing the package and installing it again is nobody's word.
+    // Enabled by an administrator: removing the package and installing it again is not a decision to disable it.
     says("enable", "now uses EC2 Instance Connect");
     says("disable --package", "no longer");
     says("enable --package", "now uses EC2 Instance Connect");
     is_there(true);
 
-    // Deleted.
+    // Deleted by an administrator.
     machine.must(&format!("rm {DROP_IN}"));
     says("enable --package", "An administrator deleted");
     says("disable --package", "Nothing was changed");
     says("enable --package", "An administrator disabled");
     is_there(false);
 
-    // Changed: by a comment, then by a chain, then by a line besides.
+    // Changed by an administrator: commented out, then with --chain, then with a line of their own.
     says("enable", "now uses EC2 Instance Connect");
     machine.must(&format!("sed -i 's/^Auth/#&/' {DROP_IN}"));
     says("enable --package", "An administrator deleted");

@@ -1,4 +1,4 @@
-//! The table: set-ups of sshd that people have, and what enabling must come to in each.
+//! A table of sshd configurations that people have, and what `enable` must do with each.
 
 use crate::families::{old, rpm};
 use crate::releases::Release::{Bookworm, Bullseye, Trixie};

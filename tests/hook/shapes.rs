@@ -1,6 +1,6 @@
-//! Shapes that a root is given before it boots: configurations, and the hooks of AWS's packages.
+//! Scripts that change a root directory before the boot: stand-ins for sshd, configurations, what AWS's packages install.
 
-/// Puts a stand-in before sshd, which does this where its arguments match.
+/// Replaces sshd by a script that runs these commands if the arguments match a pattern, and then the real sshd.
 macro_rules! sshd {
     ($does:literal) => {
         concat!(
@@ -21,7 +21,7 @@ macro_rules! drop_in {
     };
 }
 
-/// Writes the override that AWS's packages write or own, for a unit and a program.
+/// Writes the unit's drop-in of AWS's packages, with the path of their program.
 macro_rules! aws_override {
     ($unit:literal, $program:literal) => {
         concat!(
@@ -38,14 +38,14 @@ macro_rules! aws_override {
     };
 }
 
-/// The override of Ubuntu's package.
+/// The drop-in of Ubuntu's package.
 macro_rules! aws_deb {
     () => {
         aws_override!("ssh.service", "/usr/share/ec2-instance-connect/eic_run_authorized_keys")
     };
 }
 
-/// The override of the rpm for RHEL and CentOS.
+/// The drop-in of the rpm for RHEL and CentOS.
 macro_rules! aws_rpm {
     () => {
         aws_override!("sshd.service", "/opt/aws/bin/eic_run_authorized_keys")

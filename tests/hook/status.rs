@@ -1,4 +1,4 @@
-//! `status`: what it says is what a login then does, whatever keeps pushed keys from logging in.
+//! `status`: it reports whether pushed keys can log in, and names each problem that prevents it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,14 +13,16 @@ use crate::surroundings::ready;
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
 const PROGRAM: &str = "/usr/libexec/ec2-instance-connect/eic_run_authorized_keys";
 
-/// What `status --json` prints: the manual page has each field, and each word that stands for something.
+/// The output of `status --json`. Asserts that the manual page documents each field, and each value that is a fixed word.
 pub(crate) fn json(machine: &Machine) -> Value {
     let ran = machine.run("ec2-instance-connect status --json");
     let told = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/man/ec2-instance-connect.8");
-    let page = fs::read_to_string(page).expect("the manual page is in the project");
-    let (_, section) = page.split_once(".Ss JSON\n").expect("it has the section");
-    let (section, _) = section.split_once("\n.Ss ").expect("another follows");
+    let page = fs::read_to_string(page).expect("the manual page can be read");
+    let (_, section) = page
+        .split_once(".Ss JSON\n")
+        .expect("the manual page has a section JSON");
+    let (section, _) = section.split_once("\n.Ss ").expect("another section follows");
     let words: BTreeSet<&str> = section
         .lines()
         .filter(|line| line.starts_with(".It Cm ") || line.starts_with(".Cm "))
@@ -46,7 +48,7 @@ fn documented(value: &Value, words: &BTreeSet<&str>) {
     }
 }
 
-/// `status` says this, with this exit status, in either form; its lines fit a terminal.
+/// Asserts the state, exit status and problems that `status` reports, as text and as JSON, and that no line is too long.
 pub(crate) fn is(machine: &Machine, state: &str, exit: i32, problems: &[&str]) -> Ran {
     let text = run(machine, "status");
     assert!(text.stdout.starts_with(&format!("{state}\n")), "{}", text.stdout);
@@ -65,7 +67,7 @@ pub(crate) fn is(machine: &Machine, state: &str, exit: i32, problems: &[&str]) -
     text
 }
 
-/// A way to keep pushed keys from logging in, and back.
+/// A change that keeps pushed keys from logging in, and how to revert it.
 struct Break {
     does: &'static str,
     undoes: &'static str,
@@ -234,7 +236,7 @@ fn lagging(release: Release) {
     reloaded("enable", "already");
     on();
 
-    // A reload that fails is none, though systemd counts it as a change of the unit's state.
+    // A failed reload does not count, although systemd counts it as a change of the unit's state.
     machine.must(&format!(
         "rm {DROP_IN}; cd /etc/ssh; mkdir /srv/keys; mv ssh_host_* /srv/keys; ! systemctl reload ssh; mv /srv/keys/* ."
     ));
@@ -247,7 +249,7 @@ fn lagging(release: Release) {
     assert!(machine.gets_in("ann", "own"));
     off();
 
-    // A SIGHUP from somebody else is as good as a reload.
+    // A SIGHUP from an administrator counts as a reload.
     run(&machine, "enable --no-reload");
     machine.must("kill -HUP $(systemctl show -p MainPID --value ssh)");
     assert!(machine.gets_in("ann", "pushed"));
@@ -315,7 +317,7 @@ fn other_users_are_not_told_that_all_is_well() {
     assert!(ran.stdout.starts_with("unknown\n"), "{ran:?}");
     assert!(ran.stdout.contains("run this as root"), "{ran:?}");
     assert_eq!(ran.status, 1);
-    // Whoever can write there, but is not root, still sees no process of root's.
+    // A user who can write to /run still cannot inspect root's processes.
     machine.must("chmod 1777 /run; rm -rf /run/ec2-instance-connect*");
     let ran = machine.run("setpriv --reuid ann --regid ann --clear-groups ec2-instance-connect status");
     assert!(

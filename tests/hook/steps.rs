@@ -1,4 +1,4 @@
-//! What is asserted of each set-up: before, after enabling, after enabling again, after disabling.
+//! The assertions for each set-up: before `enable`, after it, after a second `enable`, and after `disable`.
 
 use std::collections::BTreeMap;
 
@@ -6,44 +6,45 @@ use crate::machine::{Machine, Ran};
 use crate::releases::Release;
 use crate::surroundings::ready;
 
-/// A set-up of sshd, and what enabling must come to.
+/// A configuration of sshd, and what `enable` must do with it.
 pub(crate) struct Setup {
-    /// Which root.
+    /// The release whose root directory is used.
     pub(crate) release: Release,
-    /// Runs in the root before the boot.
+    /// Runs in the root directory before the boot.
     pub(crate) prepare: &'static str,
-    /// Runs inside after the boot.
+    /// Runs in the container after the boot.
     pub(crate) live: &'static str,
-    /// What enabling comes to.
+    /// What `enable` must do.
     pub(crate) expected: Expected,
-    /// What disabling exits with: 3 where lines of somebody's are left in effect, or nothing can be changed.
+    /// The exit status of `disable`: 3 if lines of an administrator stay in effect, or nothing can be changed.
     pub(crate) disabled: i32,
-    /// Whether sshd can be reached at all.
+    /// Whether sshd accepts connections.
     pub(crate) serving: bool,
 }
 
-/// What enabling comes to.
+/// What `enable` must do.
 pub(crate) enum Expected {
-    /// Exactly these files are written or changed, and the pushed key gets in.
+    /// Exactly these files are created or changed, and the pushed key logs in.
     Hooked(&'static [&'static str]),
-    /// As [`Expected::Hooked`], but the running sshd learns of it at its next restart, and says so.
+    /// As [`Expected::Hooked`], but only after the next restart of sshd, as the output says.
     AtRestart(&'static [&'static str]),
-    /// AWS's package did it: nothing is written, the pushed key gets in; disabling takes the pair out of these files.
+    /// AWS's package has configured sshd: nothing changes, and the pushed key logs in. `disable` removes its lines from these
+    /// files.
     ByAws(&'static [&'static str]),
-    /// Nothing is changed, and these words say why: exit status 3.
+    /// Nothing changes, the output gives this reason, and the exit status is 3.
     Left(&'static str),
-    /// Nothing is changed, as it is so already.
+    /// Nothing changes, as sshd is already configured so; the output contains these words.
     Already(&'static str),
-    /// Nothing is changed: exit status 1.
+    /// Nothing changes, the output gives this reason, and the exit status is 1.
     Failed(&'static str),
 }
 
-/// Everything that must not change by itself.
+/// What is compared before and after each call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// `sshd -T` for two users, with the unit's own options.
+    /// The output of `sshd -T` for two users, with the unit's options.
     effective: String,
-    /// Names, types, modes, owners and contents under the folders that could be touched.
+    /// The type, mode, owner and contents of each file in the directories that the program may write to.
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) own: bool,
     pub(crate) pushed: bool,
@@ -66,7 +67,7 @@ find etc/ssh etc/systemd etc/default usr/lib/systemd/system/ssh* $RUN -printf '%
     \\( -type f -exec sha256sum {} \\; -o -printf '\\n' \\) 2>/dev/null | sort
 ";
 
-/// `/run/sshd` comes and goes with sshd, so it is looked at only where none runs.
+/// sshd's unit creates and removes `/run/sshd`, so it is included only if no sshd runs.
 fn files(machine: &Machine, serving: bool) -> BTreeMap<String, String> {
     let run = if serving { "" } else { "RUN=run/sshd" };
     let listed = machine.run(&format!("{run}\n{FILES}")).stdout;
@@ -87,7 +88,7 @@ impl Seen {
         }
     }
 
-    /// The pair of command and user that sshd says is in effect, for both users.
+    /// The command and its user that `sshd -T` prints, for both users.
     pub(crate) fn pairs(&self) -> Vec<&str> {
         self.effective
             .lines()
@@ -103,7 +104,7 @@ impl Seen {
     }
 }
 
-/// Runs the program inside, and shows what it said.
+/// Runs the program in the container, and prints its output.
 pub(crate) fn run(machine: &Machine, what: &str) -> Ran {
     let ran = machine.run(&format!("ec2-instance-connect {what}"));
     println!(
@@ -114,7 +115,7 @@ pub(crate) fn run(machine: &Machine, what: &str) -> Ran {
     ran
 }
 
-/// Goes through it all.
+/// Boots the set-up, and runs `enable`, `enable` again and `disable`.
 pub(crate) fn check(name: &str, setup: &Setup) {
     if !ready(name) {
         return;
@@ -164,11 +165,11 @@ pub(crate) fn check(name: &str, setup: &Setup) {
     assert_eq!(
         files(&machine, setup.serving),
         after.files,
-        "enabling again changes nothing"
+        "a second enable changes nothing"
     );
 
     assert_eq!(run(&machine, "disable --dry-run").status, setup.disabled);
-    // A running sshd that has not read its files, and cannot, may act otherwise.
+    // A running sshd that has not read its files, and cannot, may behave differently.
     let unread = setup.live.contains("/etc/ssh/sshd_config");
     let disabled = run(&machine, "disable");
     assert_eq!(disabled.status, if unread { 3 } else { setup.disabled });
@@ -183,7 +184,7 @@ pub(crate) fn check(name: &str, setup: &Setup) {
         assert_eq!((at_last.own, at_last.pushed), (setup.serving, false));
         assert_eq!(before.others(), at_last.others());
     } else {
-        assert_eq!(at_last.files, before.files, "disabling leaves what was there");
+        assert_eq!(at_last.files, before.files, "disable restores every file");
         assert_eq!(at_last, before);
     }
     assert_eq!(run(&machine, "disable").status, disabled.status);
@@ -208,9 +209,9 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
         Expected::Hooked(written) | Expected::AtRestart(written) => {
             assert_eq!(differences(&before.files, &after.files), *written);
             assert_eq!(before.others(), after.others(), "nothing else changes");
-            assert_eq!(after.own, setup.serving, "logins by file go on");
+            assert_eq!(after.own, setup.serving, "logins by authorized_keys still work");
             let at_once = matches!(setup.expected, Expected::Hooked(_));
-            assert_eq!(after.pushed, setup.serving && at_once, "the pushed key gets in");
+            assert_eq!(after.pushed, setup.serving && at_once, "whether the pushed key logs in");
             assert_eq!(said.contains("next restart"), !at_once, "{said}");
             let status = run(machine, "status");
             let word = if at_once { "hooked\n" } else { "broken\n" };
@@ -220,7 +221,7 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
     }
 }
 
-/// The files that differ, folders aside.
+/// The files that differ, without directories.
 pub(crate) fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let paths = before
         .keys()
