@@ -14,13 +14,13 @@ use crate::harness::{Instance, Login, Outcome, USER, finish, provided_none};
 use crate::keys::{PublicKey, providing, querying, refused};
 use crate::surroundings::{full_pipe, is_root, skipped, works};
 
-/// The command that gives what it runs a `/dev` of its own.
+/// The command that runs a program with a private `/dev`.
 const PRIVATELY: [&str; 3] = ["unshare", "--mount", "--propagation=private"];
 
-/// Lays an empty folder over `/dev`, puts the log into it, and becomes the program: its pid stays the same.
+/// Mounts an empty directory over `/dev`, puts the log into it, and executes the program with the same PID.
 const WITH_LOG: &str = "mount -t tmpfs -o size=64k none /dev && ln -s \"$0\" /dev/log && exec \"$@\"";
 
-/// Runs the call with a `/dev/log` that is this path, where that can be done here.
+/// Runs the call with this path as `/dev/log`, if that is possible here.
 fn with_log(login: Login, log: &Path) -> Option<Login> {
     static WORKS: OnceLock<bool> = OnceLock::new();
     let mut wrapper = PRIVATELY.to_vec();
@@ -44,7 +44,7 @@ fn with_log(login: Login, log: &Path) -> Option<Login> {
     Some(login.wrapped(wrapper).wrapped(script))
 }
 
-/// An instance with a key pushed; the key, and the audit lines of a good login.
+/// An instance with a pushed key; returns the key, and the audit lines of a good login.
 fn good() -> (Instance, PublicKey, String) {
     let key = PublicKey::ed25519(1);
     let (instance, request) = Instance::with_key(&key.line());
@@ -92,7 +92,7 @@ fn the_audit_lines_reach_a_stream_socket_each_ended_by_a_zero() {
     let outcome = login.run();
     outcome.is(0, &key.printed(), &lines);
     let mut text = String::new();
-    // Where nothing came this must fail, not wait.
+    // If nothing arrived, this must fail and not wait.
     log.set_nonblocking(true).unwrap();
     log.accept().unwrap().0.read_to_string(&mut text).unwrap();
     let sent: Vec<_> = text.split_terminator('\0').collect();
@@ -204,7 +204,7 @@ fn a_log_that_is_absent_or_no_socket_changes_nothing() {
     changes_nothing(&instance, &key, &lines, &folder.join("absent"));
     changes_nothing(&instance, &key, &lines, &file);
     assert_eq!(fs::read(&file).unwrap(), b"");
-    // A loop of links.
+    // A loop of symbolic links.
     changes_nothing(&instance, &key, &lines, Path::new("/dev/log"));
 }
 
@@ -227,12 +227,12 @@ fn a_datagram_log_that_is_full_and_unread_changes_nothing() {
     let filler = UnixDatagram::unbound().unwrap();
     filler.set_nonblocking(true).unwrap();
     while filler.send_to(b"somebody else's line", &path).is_ok() {}
-    // 100 ms for the line that says what was asked for, and a second for the one that says which key was printed.
+    // 100 ms for the "Querying" line, and one second for the line about the printed key.
     changes_nothing_within(Duration::from_millis(1900), &instance, &key, &lines, &path);
     assert!(received(&log).iter().all(|line| line == "somebody else's line"));
 }
 
-/// Tried a few times, as a machine under load may take longer to look than the program has patience.
+/// Try a few times, because a machine under load may react later than the program waits.
 #[test]
 fn a_datagram_log_that_is_full_for_a_moment_gets_its_line_all_the_same() {
     let instance = Instance::start();
@@ -252,7 +252,7 @@ fn a_datagram_log_that_is_full_for_a_moment_gets_its_line_all_the_same() {
             while instance.requests() == 0 && !call.is_finished() {
                 thread::sleep(Duration::from_millis(1));
             }
-            // By now it has its answer, and finds the log full.
+            // By now the program has its answer, and the log is full.
             thread::sleep(Duration::from_millis(30));
             received(&log);
             call.join().unwrap()
@@ -291,7 +291,7 @@ fn a_flood_of_lines_keeps_no_line_of_a_printed_key_out_of_the_log() {
                 let Ok(length) = log.recv(&mut buffer) else { continue };
                 let is_ours = String::from_utf8_lossy(&buffer[..length]).contains(": Providing ssh key ");
                 providing += usize::from(is_ours);
-                // It has other things to do: five hundred lines a second.
+                // The log daemon reads only five hundred lines a second.
                 thread::sleep(Duration::from_millis(2));
             }
             providing
@@ -299,7 +299,7 @@ fn a_flood_of_lines_keeps_no_line_of_a_printed_key_out_of_the_log() {
         for _ in 0..CALLS {
             assert_eq!(login.run().printed(), key.printed());
         }
-        // What is in the queue is still to be read.
+        // The lines in the queue remain to be read.
         thread::sleep(Duration::from_millis(200));
         done.store(true, Ordering::Relaxed);
         daemon.join().unwrap()
@@ -328,7 +328,7 @@ fn a_stream_log_whose_backlog_is_full_changes_nothing() {
     let socket = tokio::net::UnixSocket::new_stream().unwrap();
     socket.bind(&path).unwrap();
     let _never_accepts = socket.listen(0).unwrap();
-    // A backlog of none still takes one (listen(2) on Linux).
+    // A backlog of 0 still accepts one connection (listen(2) on Linux).
     let _waiting = UnixStream::connect(&path).unwrap();
     changes_nothing(&instance, &key, &lines, &path);
 }

@@ -88,7 +88,7 @@ fn a_fifo_in_place_of_what_the_firmware_says_says_nothing() {
     assert!(outcome.duration < milliseconds(900), "{outcome:?}");
 }
 
-/// Runs it with that stdout and that stderr.
+/// Runs it with that standard output and standard error.
 fn run_into(login: &Login, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Outcome {
     finish(login.command().stdout(stdout).stderr(stderr))
 }
@@ -117,7 +117,7 @@ fn a_stderr_that_nobody_reads_keeps_no_key_back_and_ends_the_call() {
     let login = instance.login(USER).option("--timeout", "1");
     let outcome = run_into(&login, Stdio::piped(), full);
     assert_eq!(outcome.printed(), key.printed());
-    // Nothing can be said any more.
+    // Nothing can be printed any more.
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
     assert!(outcome.duration < milliseconds(1100), "{outcome:?}");
 }
@@ -129,7 +129,7 @@ fn with_neither_stdout_nor_stderr_read_the_call_ends_too() {
     let login = instance.login(USER).option("--timeout", "1");
     let outcome = run_into(&login, full.try_clone().unwrap(), full);
     assert_ne!(outcome.status.code(), Some(0), "{outcome:?}");
-    // The last words have a second, and the alarm ends them.
+    // Printing the last message may take one second; then the alarm ends the program.
     assert!(outcome.duration < milliseconds(2100), "{outcome:?}");
 }
 
@@ -178,7 +178,7 @@ fn a_full_device_as_stdout_is_a_failure_that_says_so() {
     assert_eq!(outcome.status.code(), Some(1));
 }
 
-/// A login that may not start a thread.
+/// A login in which no thread can be started.
 fn without_threads(instance: &Instance) -> Option<(Login, tempfile::TempDir)> {
     if !have("prlimit") || !have("setpriv") {
         skipped("where no thread can be started: no prlimit or setpriv (package util-linux)");

@@ -7,7 +7,7 @@ use crate::harness::{Instance, USER, provided_none};
 use crate::keys::PublicKey;
 use crate::surroundings::side_by_side;
 
-/// Every way a connection can break.
+/// Every way in which a connection can break.
 const BREAKS: [Fault; 5] = [Fault::Reset, Fault::Close, Fault::CutHead, Fault::Cut, Fault::ResetBody];
 
 fn with_key() -> Instance {
@@ -108,7 +108,7 @@ fn lost(instance: &Instance) -> usize {
         .count()
 }
 
-/// What the retries are for, and where their number comes from: see `host/retries.rs`.
+/// Shows what the retries are for; `retries.rs` explains their number.
 #[test]
 fn of_150_calls_2_are_lost_where_3_connections_of_100_break_and_8_where_10_do() {
     let cells = [(3, 2), (10, 8)].into_iter().flat_map(|(percent, bound)| {

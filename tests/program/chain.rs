@@ -23,7 +23,7 @@ fn chained(login: &Login, command: &[&str]) -> Outcome {
     finish(own.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
-/// Whether /bin/sh and its folders are root's alone, as sshd wants a key command.
+/// Whether only root can write to /bin/sh and its directories, as sshd requires of an AuthorizedKeysCommand.
 fn sh_is_root_s() -> bool {
     let sh = Path::new("/bin/sh").canonicalize().expect("there is a shell");
     let all = sh.ancestors().all(|path| {
@@ -40,7 +40,7 @@ fn sh(login: &Login, script: &str) -> Outcome {
     chained(login, &["/bin/sh", "-c", script])
 }
 
-/// An instance with a key pushed; what a login prints of it and says.
+/// An instance with a pushed key; returns what a login prints and logs.
 fn pushed() -> (Instance, String, String) {
     let key = PublicKey::ed25519(1);
     let (instance, request) = Instance::with_key(&key.line());
@@ -130,7 +130,7 @@ fn a_command_that_hangs_is_ended_with_all_it_started() {
     }
     let (instance, ours, said) = pushed();
     let login = instance.login(USER).option("--timeout", "1");
-    // Its child holds the output open and ignores what can be ignored; the time tells it from any other run's.
+    // Its child keeps the output open and ignores signals; the time identifies it among other runs.
     let sleep = format!("sleep 987.{}", std::process::id());
     let script = format!("trap '' TERM HUP; printf '{OTHER}'; {sleep} & wait; {sleep}");
     let outcome = sh(&login, &script);
@@ -156,7 +156,7 @@ fn our_own_failing_loses_only_our_keys() {
     let outcome = sh(&instance.login(USER), &format!("printf '{OTHER}'"));
     assert!(outcome.said().starts_with(&provided_none("")), "{outcome:?}");
     assert_eq!((outcome.printed(), outcome.status.code()), (OTHER, Some(0)));
-    // Both failing is a failure.
+    // If both fail, the call fails.
     let outcome = sh(&instance.login(USER), "exit 1");
     assert_eq!((outcome.printed(), outcome.status.code()), ("", Some(1)));
 }
@@ -173,7 +173,7 @@ fn an_answer_without_end_loses_only_our_keys() {
         let url = instance.emulator.imds_url();
         let why =
             format!("Provided no ssh key: IMDS did not answer the request for {url}/latest/api/token within 1000 ms\n");
-        // Where the runtime saw it in time, it says for whom.
+        // If the runtime noticed it in time, the message names the user.
         let by_the_timer = provided_none(&format!(
             "IMDS did not answer the request for {url}/latest/api/token within 1000 ms\n"
         ));
@@ -186,7 +186,7 @@ fn an_answer_without_end_loses_only_our_keys() {
     }
 }
 
-/// Holds a lease on a file (fcntl(2), F_SETLEASE, F_WRLCK): whoever else opens it waits, and cannot be told otherwise.
+/// Holds a lease on a file (fcntl(2), F_SETLEASE, F_WRLCK): any other process that opens it blocks.
 const LEASE: &str = "$| = 1; $SIG{IO} = 'IGNORE'; open(F, '+<', $ARGV[0]) or die; fcntl(F, 1024, 1) or die $!; print qq(held\n); sleep 30";
 
 #[test]
@@ -236,7 +236,7 @@ fn a_command_that_has_ended_is_not_ended_again_at_the_deadline() {
     }
     let (instance, ..) = pushed();
     let (_reader, full) = full_pipe();
-    // It leaves something running, with nothing of ours open; the call then hangs on its stdout to the deadline.
+    // It leaves a process running that has none of our files open; the call then blocks on its output until the deadline.
     let script = "sleep 986 >/dev/null & exit 0";
     let mut own = instance.login(USER).option("--timeout", "1").command();
     own.args(["--chain", "/bin/sh", "-c", script]);
@@ -294,12 +294,12 @@ fn the_command_gets_sshd_s_environment_and_no_descriptor_but_three() {
         .variable("PATH", "/usr/bin:/bin")
         .variable("USER", "nobody")
         .variable("LD_PRELOAD_NOT", "x");
-    // The program is started with more open than sshd would leave.
+    // The program is started with more open files than sshd would leave open.
     let open = login
         .clone()
         .wrapped(["/bin/sh", "-c", "exec 7</etc/passwd 8</etc/group; exec \"$@\"", "sh"]);
     let outcome = chained(&open, &["/bin/ls", "/proc/self/fd"]);
-    // The fourth is ls's own.
+    // ls itself opened the fourth one.
     assert_eq!(outcome.printed(), "0\n1\n2\n3\n");
     let outcome = chained(&login, &["/usr/bin/env"]);
     let mut variables: Vec<&str> = outcome.printed().lines().collect();

@@ -12,10 +12,10 @@ use crate::keys::PublicKey;
 /// override.
 const HOSTILE: &[u8] = b"\x1b]0;owned\x07\x08\x0b\x7f\x9b31m\xc2\x9b31m\r\nforged: line\xe2\x80\xae\0";
 
-/// The same without what would end a line of a record.
+/// The same without the characters that would end a line of a record.
 const HOSTILE_LINE: &str = "\u{1b}]0;owned\u{7}\u{8}\u{7f}\u{9b}31m\r\u{202e}\\x1b";
 
-/// Asserts that all that was said is printable ASCII, in as many lines; gives it back.
+/// Asserts that the messages are printable ASCII, in that many lines; returns them.
 #[track_caller]
 fn printable(outcome: &Outcome, lines: usize) -> &str {
     let is_printable = |&byte: &u8| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic();
@@ -141,7 +141,7 @@ fn what_a_refused_record_says_is_shown_escaped() {
 
 #[test]
 fn what_stands_inside_a_key_is_shown_escaped() {
-    // A key whose own label is another than its line's, an ECDSA key of an unknown curve, and a label of nothing else.
+    // A key whose own type differs from that in its line, an ECDSA key on an unknown curve, and a key with only a type.
     let lines = [
         ("ssh-ed25519", &[HOSTILE][..]),
         ("ecdsa-sha2-nistp256", &[b"ecdsa-sha2-nistp256", HOSTILE]),
@@ -160,7 +160,7 @@ fn what_stands_inside_a_key_is_shown_escaped() {
         });
         let outcome = instance.login(USER).run();
         assert!(printable(&outcome, 1).contains("Refused an ssh key"), "{outcome:?}");
-        // A last gate would make question marks of what was not escaped where it was taken in.
+        // The last filter replaces what was not escaped earlier by question marks.
         assert!(!outcome.said().contains('?'), "{outcome:?}");
     }
 }

@@ -7,10 +7,10 @@ use crate::harness::{Instance, Login, USER, provided_none};
 use crate::keys::{PublicKey, providing, querying};
 use crate::surroundings::{is_root, skipped, works};
 
-/// Lays the first folder over `/etc` and the second over `/sys`, and becomes the program.
+/// Mounts the first directory over `/etc` and the second over `/sys`, and executes the program.
 const OVERLAID: &str = "mount --bind \"$0\" /etc && mount --bind \"$1\" /sys && shift && exec \"$@\"";
 
-/// The call on a machine with this `/etc` and this `/sys`, where that can be done here.
+/// The call on a machine with this `/etc` and this `/sys`, if that is possible here.
 pub(crate) fn on_machine(login: Login, etc: &Path, sys: &Path) -> Option<Login> {
     let mut wrapper = vec!["unshare", "--mount", "--propagation=private"];
     if !is_root() {
@@ -26,7 +26,7 @@ pub(crate) fn on_machine(login: Login, etc: &Path, sys: &Path) -> Option<Login> 
     Some(login.wrapped(wrapper))
 }
 
-/// A login with no option but where IMDS is.
+/// A login with no option except the address of IMDS.
 fn login(instance: &Instance) -> Login {
     Login::new(USER).option("--imds-endpoint", instance.emulator.imds_url())
 }
@@ -71,7 +71,7 @@ fn a_machine_without_roots_says_where_they_were_looked_for() {
     outcome.is(1, "", outcome.said());
 }
 
-/// Inside a network in which IMDS is at its own address: see `network`.
+/// In a network in which IMDS is at its real address: see `network`.
 pub(crate) fn without_any_option(instance: &Instance) {
     let key = PublicKey::ed25519(2);
     let request = instance.emulator.push(USER, &key.line());

@@ -11,9 +11,9 @@ use crate::harness::{Instance, Login, USER, program, readable_folder};
 use crate::keys::{PublicKey, providing, querying};
 use crate::surroundings::{have, is_root, skipped, works};
 
-/// The call run by that command, as an unprivileged user where we are root; and what must outlive it.
+/// The call, run by that command, as an unprivileged user if the test runs as root; and values that must outlive it.
 pub(crate) fn as_another_user<const N: usize>(login: Login, wrapper: [&str; N]) -> (Login, TempDir) {
-    // The target folder may lie where only its owner can look.
+    // The target directory may be in a directory that only its owner can read.
     let folder = readable_folder();
     let copy = folder.path().join("eic_run_authorized_keys");
     fs::copy(program(), &copy).unwrap();
@@ -22,7 +22,7 @@ pub(crate) fn as_another_user<const N: usize>(login: Login, wrapper: [&str; N]) 
     if !is_root() {
         return (login, folder);
     }
-    // One of its own for each call: limits on processes count those of one user.
+    // Each call has its own user, because limits on processes apply to all processes of a user.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let user = (61_000 + std::process::id() % 1000 * 4 + NEXT.fetch_add(1, Ordering::Relaxed)).to_string();
     let login = login.wrapped([
@@ -87,7 +87,7 @@ fn no_environment_variable_changes_what_it_does() {
         .iter()
         .fold(login, |login, (name, value)| login.variable(name, value));
     hostile.run().is(0, &key.printed(), &expected(&key, &request));
-    // The staples are asked for side by side: sorted, since which comes first is the scheduler's choice.
+    // The staples are requested in parallel: sort them, because their order depends on the scheduler.
     let sorted = |mut paths: Vec<String>| {
         paths.sort();
         paths
@@ -196,7 +196,7 @@ fn it_reads_nothing_but_its_own_files_the_machine_s_and_the_roots() {
     }
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     instance.login(USER).wrapped(strace).run();
-    // No resolver, no name service, no locale, no time zone: each can hang, or be somebody's.
+    // No resolver, name service, locale or time zone: each can block, or be under somebody else's control.
     for forbidden in [
         "resolv.conf",
         "nsswitch",

@@ -7,7 +7,7 @@ use emulator::{Fault, RefusingPort};
 use crate::harness::{Instance, Login, Outcome, USER, finish, program, provided_none};
 use crate::keys::PublicKey;
 
-/// Runs the program with just these arguments.
+/// Runs the program with only these arguments.
 fn run(arguments: &[&str]) -> Outcome {
     let mut command = std::process::Command::new(program());
     command.args(arguments).env_clear().stdin(Stdio::null());

@@ -22,7 +22,7 @@ use crate::surroundings::{TIME, have, skipped};
 /// The user that most tests log in as.
 pub(crate) const USER: &str = "ec2-user";
 
-/// What the default emulator plays.
+/// The instance that the default emulator imitates.
 pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
 
 /// The most requests that any call may make, whatever IMDS does.
@@ -31,7 +31,7 @@ pub(crate) const REQUESTS_AT_MOST: usize = 40;
 /// The most memory, in KiB, that hostile answers may cost.
 pub(crate) const HOSTILE_KIB: u64 = 16 * 1024;
 
-/// When a program that does not end is ended: well beyond every deadline that is tested.
+/// The time after which a program is killed: well beyond every tested deadline.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program under test.
@@ -39,14 +39,14 @@ pub(crate) fn program() -> &'static Path {
     built::program(Profile::OfTheTests)
 }
 
-/// Whether the program was built as it ships: only then are the tighter bounds on its memory asserted.
+/// Whether the program is a release build: only then are the stricter limits on its memory asserted.
 pub(crate) fn is_release() -> bool {
     program()
         .parent()
         .is_some_and(|folder| folder.file_name() == Some(OsStr::new("release")))
 }
 
-/// An emulated instance: an IMDS, and the files that stand for the machine's own.
+/// An emulated instance: an IMDS, and files in place of the machine's own.
 pub(crate) struct Instance {
     pub(crate) emulator: Emulator,
     pub(crate) folder: TempDir,
@@ -59,12 +59,12 @@ impl Instance {
         Self::with(Options::default())
     }
 
-    /// An instance of these options.
+    /// An instance with these options.
     pub(crate) fn with(options: Options) -> Self {
         Self::of(Emulator::start(options).expect("the emulator starts"))
     }
 
-    /// The default instance with this key pushed for [`USER`]; the id of the request that pushed it.
+    /// The default instance with this key pushed for [`USER`]; also returns the request ID of the push.
     pub(crate) fn with_key(line: &str) -> (Self, String) {
         let instance = Self::start();
         let request = instance.emulator.push(USER, line);
@@ -81,7 +81,7 @@ impl Instance {
         }
     }
 
-    /// Writes the trust store again, after the PKI's anchors have changed.
+    /// Rewrites the trust store after a change of the PKI's anchors.
     pub(crate) fn renew_roots(&self) {
         self.emulator
             .write_instance(self.folder.path())
@@ -103,7 +103,7 @@ impl Instance {
     }
 }
 
-/// A folder that other users can read too, as root's tests run the program as one of those.
+/// A directory that other users can read too: tests that run as root run the program as another user.
 pub(crate) fn readable_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("there is a place for temporary folders");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("the folder is ours");
@@ -138,7 +138,7 @@ impl Login {
         }
     }
 
-    /// With an option and its value, in the place of the one that is there.
+    /// With an option and its value, which replaces an existing one.
     pub(crate) fn option(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         if let Some(place) = self.options.iter().position(|option| option == name) {
             self.options.drain(place..place + 2);
@@ -153,13 +153,13 @@ impl Login {
         self
     }
 
-    /// With an environment variable; there are none otherwise.
+    /// With an environment variable; by default, there are none.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Run by another command, to which it is given as the last arguments.
+    /// Run by another command, which gets it as its last arguments.
     pub(crate) fn wrapped<A: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
         let wrapper = wrapper.into_iter().map(|word| word.as_ref().to_owned());
         self.wrapper.extend(wrapper);
@@ -172,19 +172,19 @@ impl Login {
         self
     }
 
-    /// A copy of the program, such as another user can reach.
+    /// A copy of the program that another user can execute.
     pub(crate) fn with_program(mut self, program: &Path) -> Self {
         self.program = program.to_owned();
         self
     }
 
-    /// Has GNU time measure the memory, where that is installed.
+    /// Measures the memory with GNU time, if that is installed.
     pub(crate) fn measured(mut self) -> Self {
         self.measured = true;
         self
     }
 
-    /// The command, for tests that care for its pipes themselves.
+    /// The command, for tests that handle its pipes themselves.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.wrapper.clone();
         words.push(self.program.clone().into());
@@ -217,14 +217,14 @@ impl Login {
         ];
         login.wrapper = time.into_iter().map(OsStr::to_owned).chain(login.wrapper).collect();
         let mut outcome = finish(login.command().stdout(Stdio::piped()).stderr(Stdio::piped()));
-        // Its last line; one before it tells of a status other than 0.
+        // Its last line; the line before it reports a status other than 0.
         let report = fs::read_to_string(report).unwrap_or_default();
         outcome.peak_kib = report.lines().last().and_then(|line| line.parse().ok());
         outcome
     }
 }
 
-/// Whether memory can be measured here; says once that it cannot.
+/// Whether memory can be measured here; otherwise prints that once.
 pub(crate) fn can_measure() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
@@ -236,7 +236,7 @@ pub(crate) fn can_measure() -> bool {
     })
 }
 
-/// Starts a command and waits for its end; ends it where it does not.
+/// Starts a command and waits for its end; kills it after the time limit.
 pub(crate) fn finish(command: &mut Command) -> Outcome {
     let started = Instant::now();
     let mut child = command.spawn().expect("the command starts");
@@ -280,29 +280,29 @@ fn read_beside(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u
     })
 }
 
-/// How a call went.
+/// The result of a call.
 pub(crate) struct Outcome {
     pub(crate) pid: u32,
     pub(crate) status: ExitStatus,
     pub(crate) duration: Duration,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// Peak resident memory, where it was measured.
+    /// Peak resident memory, if it was measured.
     pub(crate) peak_kib: Option<u64>,
 }
 
 impl Outcome {
-    /// stdout, which is text.
+    /// Standard output as text.
     pub(crate) fn printed(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("keys are ASCII")
     }
 
-    /// stderr, which is text.
+    /// Standard error as text.
     pub(crate) fn said(&self) -> &str {
         std::str::from_utf8(&self.stderr).expect("explanations are ASCII")
     }
 
-    /// Asserts the exit status, and what was printed and said, all of it.
+    /// Asserts the exit status, and the whole standard output and standard error.
     #[track_caller]
     pub(crate) fn is(&self, status: i32, stdout: &str, stderr: &str) {
         assert_eq!(self.said(), stderr, "{self:?}");
@@ -310,20 +310,20 @@ impl Outcome {
         assert_eq!(self.status.code(), Some(status), "{self:?}");
     }
 
-    /// Asserts that nothing was printed, the exit status, and that one line was said, in these words.
+    /// Asserts that nothing was printed, the exit status, and that this line was the only message.
     #[track_caller]
     pub(crate) fn refused(&self, status: i32, line: &str) {
         self.is(status, "", &format!("{line}\n"));
     }
 
-    /// Asserts that there was nothing to do, as nobody pushed a key for [`USER`].
+    /// Asserts that there was nothing to do, because nobody pushed a key for [`USER`].
     #[track_caller]
     pub(crate) fn nobody_pushed(&self) {
         let why = "no key was pushed for user ec2-user in the last 60 seconds; a pushed key expires after 60 seconds";
         self.refused(0, why);
     }
 
-    /// Asserts that there was nothing to do, as no key can be pushed for this name.
+    /// Asserts that there was nothing to do, because no key can be pushed for this name.
     #[track_caller]
     pub(crate) fn no_such_name(&self, shown: &str) {
         let why =
@@ -333,7 +333,7 @@ impl Outcome {
 }
 
 impl fmt::Debug for Outcome {
-    /// stdout and stderr as text, which a test that fails is read by.
+    /// Standard output and standard error as text, for the messages of failed tests.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outcome")
             .field("status", &self.status)
@@ -345,7 +345,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// The line for a call that could not go on.
+/// The line of a call that failed.
 pub(crate) fn provided_none(why: &str) -> String {
     format!("Provided no ssh key for user {USER}: {why}")
 }

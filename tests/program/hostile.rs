@@ -10,18 +10,18 @@ use crate::harness::{HOSTILE_KIB, Instance, REQUESTS_AT_MOST, USER};
 use crate::keys::PublicKey;
 use crate::surroundings::side_by_side;
 
-/// What one call has to come to.
+/// The required result of a call.
 #[derive(Clone, Copy, Debug)]
 enum Is {
-    /// Nothing printed, status 1, and a line with this in it.
+    /// Nothing printed, status 1, and a line that contains this.
     Failure(&'static str),
-    /// Nothing printed, status 0, and a line with this in it: IMDS did answer, and what it answered holds no key.
+    /// Nothing printed, status 0, and a line that contains this: IMDS answered, but its answer has no valid key.
     Refusal(&'static str),
-    /// Nothing printed, status 0, and the line that says that nobody pushed a key.
+    /// Nothing printed, status 0, and the line that nobody pushed a key.
     NobodyPushed,
-    /// The key is printed: the answer was not needed, or is as good as a whole one.
+    /// The key is printed: the answer was not needed, or is complete enough.
     Key,
-    /// Either of [`Is::Key`] and [`Is::Failure`]: half an answer may hold all that is needed.
+    /// Either [`Is::Key`] or [`Is::Failure`]: half an answer may contain all that is needed.
     KeyOrFailure(&'static str),
 }
 
@@ -69,7 +69,8 @@ impl Asked {
         format!("{META_DATA}{below}")
     }
 
-    /// Switches the fault on for this path alone. The staples' paths start as their listing's, which is asked first.
+    /// Applies the fault only to this path. The staples' paths start with the path of their listing, which is requested
+    /// first.
     fn spoil(self, instance: &Instance, fault: Fault) {
         let tried = match fault {
             Fault::Status(401 | 500 | 503) | Fault::Reset | Fault::Close => 3,
@@ -85,7 +86,7 @@ impl Asked {
     }
 }
 
-/// Runs a login with each fault on each path, and sees that it comes to what the row says.
+/// Runs a login with each fault on each path, and asserts the result in the row.
 fn row(faults: &[Fault], expected: [Is; 8]) {
     let cells: Vec<_> = faults
         .iter()
@@ -99,7 +100,7 @@ fn row(faults: &[Fault], expected: [Is; 8]) {
     side_by_side(cells, 8, |(fault, asked, is)| {
         let key = PublicKey::ed25519(1);
         let (instance, _) = Instance::with_key(&key.line());
-        // What a redirect promises; never to be asked for.
+        // The target of a redirect, which must never be requested.
         let path = asked.path(&instance);
         instance.emulator.with_imds(|imds| {
             let good = imds.get(&path).unwrap_or(b"good").to_vec();
@@ -132,7 +133,7 @@ fn row(faults: &[Fault], expected: [Is; 8]) {
     });
 }
 
-/// A second: too slow for any answer, too fast for a time-out between two bytes.
+/// One second: too slow for any answer, too fast for a timeout between two bytes.
 const SLOWLY: Duration = Duration::from_secs(1);
 
 const SILENT: Is = Failure("IMDS did not answer the request for ");
@@ -169,14 +170,14 @@ fn a_content_length_that_promises_too_little_is_no_more_than_half_an_answer() {
         &[Fault::ShortContentLength],
         [
             Failure("IMDS returned HTTP status 401 for /latest/meta-data/managed-ssh-keys/active-keys/ec2-user/"),
-            // Where a record's middle lies is a matter of its key's length.
+            // The middle of a record depends on the length of its key.
             Refusal("for user ec2-user: record"),
             Failure("IMDS returned an invalid instance ID: \"i-0123456\""),
             Failure("\"us-w\" is no region of AWS"),
             Failure("under \"amazon\", but they are under amazonaws.com"),
-            // The first half of the chain holds the signer and its issuer, which is enough below a local root.
+            // The first half of the chain contains the signer and its issuer: the trust store has the root.
             KeyOrFailure("Provided no ssh key"),
-            // The first half of the names may be those of just these two.
+            // The first half of the names may contain exactly these two.
             KeyOrFailure("Provided no ssh key"),
             Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
         ],
@@ -254,7 +255,7 @@ fn a_404_is_what_it_means_on_each_path() {
             Failure("IMDS returned HTTP status 404 for "),
             NobodyPushed,
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/instance-id"),
-            // Older ones do not tell; the document does.
+            // Older versions of IMDS do not serve this; the document contains it.
             Key,
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/services/domain"),
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/managed-ssh-keys/signer-cert/"),
@@ -319,12 +320,12 @@ pub(crate) fn endless_before_a_body() -> [Fault; 2] {
     ]
 }
 
-/// The HTTP library reads on as long as something is there. What comes without a pause and never ends must not keep it
-/// from looking at the clock.
+/// The HTTP library reads as long as data is available. Data that arrives without a pause and never ends must not keep it
+/// from checking the deadline.
 #[test]
 fn what_never_comes_to_a_body_ends_within_its_time() {
     let keys = Asked::Keys.path(&Instance::start());
-    // Without the watchdog it is the five seconds of the whole call.
+    // Without the watchdog, it would take the five seconds of the whole call.
     for (path, first, last) in [(TOKEN, 1000, 2200), (&keys, 1500, 2700)] {
         for fault in endless_before_a_body() {
             let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());

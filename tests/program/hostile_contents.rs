@@ -6,7 +6,7 @@ use emulator::{Fault, Options};
 use crate::harness::{HOSTILE_KIB, Instance, REQUESTS_AT_MOST, USER, provided_none};
 use crate::keys::PublicKey;
 
-/// Runs a login that must come to nothing, in few bytes and requests, with this cause.
+/// Runs a login that must print no key, with few bytes and requests, and log this cause.
 #[track_caller]
 fn comes_to_nothing(instance: &Instance, why: &str) {
     let outcome = instance.login(USER).measured().run();
@@ -138,14 +138,14 @@ fn four_thousand_records_are_not_even_read() {
     assert_eq!(instance.requests(), 2);
 }
 
-/// As much as the limit on the blob lets in: reading it must stay linear, in time and in memory.
+/// As much as the limit on the blob allows: reading it must take linear time and memory.
 #[test]
 fn a_blob_of_nothing_but_line_ends_and_number_signs_takes_no_longer() {
     for (body, lines) in [
         ("#\n".repeat(900_000), 1),
         ("a\n\n".repeat(600_000), 1),
         ("#=".repeat(900_000), 1),
-        // Eight refusals, a count of the others, and one of the records that are not even read.
+        // Eight refusals, a count of the other refusals, and a count of the records that are not read at all.
         ("#\n\n".repeat(600_000), 10),
     ] {
         let instance = Instance::start();

@@ -27,7 +27,7 @@ impl PublicKey {
         Self::of("ssh-rsa", &[&[1, 0, 1], &modulus])
     }
 
-    /// The ECDSA key that is P-256's own generator.
+    /// The ECDSA key whose point is the generator of P-256.
     pub(crate) fn p256() -> Self {
         let x = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
         let y = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
@@ -68,12 +68,12 @@ fn from_hex(digits: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The line that the audit log has once the keys were answered.
+/// The audit line that is logged after IMDS returned keys.
 pub(crate) fn querying(fingerprint: &str) -> String {
     format!("Querying EC2 Instance Connect keys for matching fingerprint: {fingerprint}\n")
 }
 
-/// The line that the audit log has for a key that was pushed through the emulated service.
+/// The audit line for a key that was pushed through the emulated service.
 pub(crate) fn providing(key: &PublicKey, request: &str) -> String {
     format!(
         "Providing ssh key from EC2 Instance Connect with fingerprint: {}, request-id: {request}, \
@@ -82,7 +82,7 @@ pub(crate) fn providing(key: &PublicKey, request: &str) -> String {
     )
 }
 
-/// The line for a key that was pushed and does not hold.
+/// The line for a pushed key that is not valid.
 pub(crate) fn refused(key: &PublicKey, why: &str) -> String {
     format!(
         "Refused ssh key with fingerprint: {} for user ec2-user: {why}",

@@ -165,7 +165,7 @@ fn for_records_that_cannot_hold_neither_signer_nor_staples_are_asked() {
 }
 
 /// How many round trips one after another IMDS has had, where each answer takes [`LATENCY`]: requests that came within
-/// half of that of each other went side by side.
+/// half of that of each other were sent in parallel.
 fn round_trips(instance: &Instance) -> usize {
     let mut came: Vec<_> = instance.emulator.requests().iter().map(|request| request.at).collect();
     came.sort();
@@ -239,7 +239,7 @@ fn every_request_carries_the_token_and_nothing_that_does_not_belong() {
     }
 }
 
-/// 8 MiB is what the program takes as it ships; a debug build is larger, and held to 16.
+/// The release build may use 8 MiB; a debug build is larger and may use 16.
 #[test]
 fn ordinary_calls_stay_small() {
     if !can_measure() {

@@ -13,7 +13,7 @@ use crate::harness::{Instance, Login, Outcome, USER, program, provided_none};
 use crate::keys::PublicKey;
 use crate::surroundings::{have, is_root, skipped, works};
 
-/// Set for the copy of a test that runs inside.
+/// Set for the copy of a test that runs in the network namespace.
 const INSIDE: &str = "EIC_TEST_INSIDE_NETWORK";
 
 const IPV4: &str = "169.254.169.254:80";
@@ -22,11 +22,11 @@ const IPV6: &str = "[fd00:ec2::254]:80";
 const SILENT: &str = "IMDS did not answer the request for http://169.254.169.254/latest/api/token or \
                       http://[fd00:ec2::254]/latest/api/token within 1000 ms";
 
-/// Makes the two addresses ours, and goes on as the test. IPv6 is usable at once, without duplicate detection.
+/// Assigns the two addresses, and executes the test. IPv6 is usable immediately, without duplicate address detection.
 const SETUP: &str = "ip link set lo up && ip addr add 169.254.169.254/32 dev lo && \
                      ip -6 addr add fd00:ec2::254/128 dev lo nodad && exec \"$@\"";
 
-/// Runs the test of that name again in a network of its own, or, once there, what it does.
+/// Runs the test of that name again in a new network namespace or, if already in it, the body of the test.
 fn inside(test: &str, run: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return run();
@@ -75,14 +75,14 @@ fn instance_at(addresses: &[&str]) -> Instance {
     instance
 }
 
-/// A login without `--imds-endpoint`, as sshd's is.
+/// A login without `--imds-endpoint`, as sshd runs it.
 fn login(instance: &Instance) -> Login {
     Login::new(USER)
         .option("--trust-store", &instance.files.roots)
         .option("--sysfs", &instance.files.sysfs)
 }
 
-/// A listener that never says a word; it accepts as the kernel does.
+/// A listener that never answers; the kernel accepts the connections.
 fn silence(at: &str) -> TcpListener {
     TcpListener::bind(address(at)).unwrap()
 }
@@ -106,7 +106,7 @@ fn prints_the_key(outcome: &Outcome) {
 fn where_ipv4_answers_ipv6_is_not_asked() {
     inside("where_ipv4_answers_ipv6_is_not_asked", || {
         let instance = instance_at(&[IPV4, IPV6]);
-        // Slow, and yet within IPv6's head start.
+        // Slow, but before the program tries IPv6 as well.
         instance.emulator.fault(TOKEN, Fault::Delay(Duration::from_millis(150)));
         prints_the_key(&login(&instance).run());
         assert_eq!(hosts(&instance.emulator), ["169.254.169.254"]);

@@ -12,10 +12,10 @@ use crate::harness::{Instance, USER};
 use crate::keys::PublicKey;
 use crate::surroundings::{have, is_root, skipped};
 
-/// Starts a command whose stdout is a pipe that its own user made, as sshd does it, and says its number.
+/// Starts a command whose standard output is a pipe made by its own user, as sshd does, and prints its PID.
 const INTO_A_PIPE: &str = "{ \"$@\" & echo $! >&2; wait; } | cat";
 
-/// Starts it so; its number.
+/// Starts it like this; returns its PID.
 fn started(command: &mut Command) -> (Child, u32) {
     let mut child = command
         .stdin(Stdio::null())
@@ -31,7 +31,7 @@ fn started(command: &mut Command) -> (Child, u32) {
     (child, pid)
 }
 
-/// Whether a process of the same user can open this one's stdout, which sshd reads keys from.
+/// Whether a process of the same user can open this one's standard output, from which sshd reads keys.
 fn can_write_into(pid: u32) -> bool {
     let stdout = format!("/proc/{pid}/fd/1");
     if !is_root() {
@@ -60,7 +60,7 @@ fn whoever_runs_as_the_same_user_cannot_write_into_its_stdout() {
     let (login, _folder) = as_another_user(instance.login(USER), []);
     let login = login.wrapped(into_a_pipe);
 
-    // An ordinary process can be written into: what is tried below is a real attempt.
+    // A process of the same user can write to an ordinary process, so the attempt below is a real one.
     let mut words: Vec<_> = login.command().get_args().map(OsStr::to_owned).collect();
     let shell = words.iter().position(|word| word == "sh").map_or(0, |at| at + 1);
     words.splice(shell.., ["sleep".into(), "2".into()]);
@@ -70,7 +70,7 @@ fn whoever_runs_as_the_same_user_cannot_write_into_its_stdout() {
     ordinary.wait().unwrap();
 
     let (mut call, pid) = started(&mut login.command());
-    // It has begun once it has asked for a token.
+    // It is running when it has requested a token.
     while instance.requests() == 0 {
         sleep(Duration::from_millis(5));
         assert!(call.try_wait().unwrap().is_none());

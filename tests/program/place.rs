@@ -6,7 +6,7 @@ use emulator::{Options, instance};
 use crate::harness::{INSTANCE, Instance, USER, not_ec2, provided_none};
 use crate::keys::{PublicKey, providing, refused};
 
-/// An instance of these options with a key pushed, and what a good login prints and says.
+/// An instance with these options and a pushed key; returns what a good login prints and logs.
 fn with_key(options: Options) -> (Instance, String, String) {
     let key = PublicKey::ed25519(1);
     let instance = Instance::with(options);
@@ -55,12 +55,12 @@ fn firmware_that_names_another_instance_than_imds_gets_no_keys() {
     instance::write_sysfs(&sysfs, &instance::Machine::Nitro(other.to_owned())).unwrap();
     let login = instance.login(USER).option("--sysfs", sysfs);
 
-    // The record is IMDS's instance's.
+    // The record is for the instance that IMDS names.
     let key = PublicKey::ed25519(1);
     let why = format!("record is for instance {INSTANCE}, this is {other}");
     login.run().refused(0, &refused(&key, &why));
 
-    // The record is the firmware's instance's.
+    // The record is for the instance that the firmware names.
     instance.emulator.with_imds(|imds| {
         imds.unpublish(USER);
         let record = imds.record(&key.line()).with("Instance", other);
@@ -75,7 +75,7 @@ fn the_region_comes_from_the_document_where_imds_does_not_tell_it() {
     let (instance, printed, said) = with_key(Options::default());
     instance.emulator.with_imds(|imds| {
         imds.remove("placement/region");
-        // Were the zone asked first, this would be another region.
+        // If the zone were used first, this would be another region.
         imds.set("placement/availability-zone", "eu-central-1a");
     });
     instance.login(USER).run().is(0, &printed, &said);

@@ -135,7 +135,7 @@ fn a_bad_record_never_spoils_the_good_one_beside_it() {
     }
 }
 
-/// What is wrong with a record but for its key, and the words for it.
+/// What is wrong with a record (except its key), and the message.
 const MALFORMED: [(&str, &str); 4] = [
     (
         "#Timestamp=1\n#Timestamp=2\n#Instance=i-1\n",
@@ -149,7 +149,7 @@ const MALFORMED: [(&str, &str); 4] = [
     ("#Timestamp=1\n", "record has no Instance"),
 ];
 
-/// A blob of that malformed record and a good one for that key.
+/// A blob of that malformed record and a good one, for that key.
 fn beside_a_malformed_record(headers: &str, bad: &PublicKey, good: &PublicKey) -> Instance {
     let instance = Instance::start();
     instance.emulator.with_imds(|imds| {
@@ -237,7 +237,7 @@ fn a_record_that_expires_while_it_is_verified_is_refused() {
         let record = imds.record(&key.line()).with("Timestamp", &(before + 3).to_string());
         imds.publish(USER, &record);
     });
-    // It holds when it is read, after 1.2 s, and no longer when the staples have come, after 2.4 s.
+    // It is valid when it is read, after 1.2 s, but no longer when the staples have arrived, after 2.4 s.
     instance.emulator.set_latency(Duration::from_millis(600));
     let outcome = instance.login(USER).run();
     assert!(instance.requests() > 2);
@@ -367,7 +367,7 @@ fn a_record_with_a_line_too_long_is_refused() {
         imds.publish(USER, &record);
     });
     let why = "record has a line of more than 8192 bytes\n";
-    // A key line that long is not read.
+    // A key line of this length is not read.
     let said = format!("Refused an ssh key for user {USER}: {why}") + &refused(&key, why);
     instance.login(USER).run().is(0, "", &said);
 }

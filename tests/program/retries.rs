@@ -11,7 +11,7 @@ use crate::surroundings::{have, skipped, works};
 
 const KEYS: &str = "/latest/meta-data/managed-ssh-keys/active-keys/ec2-user/";
 
-/// Two for the token and the keys, five for where and by whom, four staples.
+/// Two for the token and the keys, five for the instance, its region and the signer, four for staples.
 const ORDINARY: usize = 11;
 
 fn with_key() -> Instance {
@@ -77,7 +77,7 @@ fn a_third_503_is_a_failure() {
     }
 }
 
-/// An instance on which so many requests of a call are answered 503, one or two for each path.
+/// An instance on which that many requests of a call are answered with 503, one or two for each path.
 fn spoiled(count: usize) -> Instance {
     let instance = with_key();
     let below = ["placement/region", "services/domain", "managed-ssh-keys/signer-cert/"];
@@ -161,7 +161,7 @@ fn what_does_not_pass_is_not_asked_again() {
     }
 }
 
-/// strace makes the program's first calls of connect(2) fail: nothing else refuses so many times and no more.
+/// strace makes the program's first calls of connect(2) fail: nothing else can refuse exactly that many times.
 #[test]
 fn a_refused_connection_is_tried_again() {
     let strace = ["strace", "-o", "/dev/null", "-e", "trace=connect"];

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// GNU time, which reports the kernel's own account of a child's peak (getrusage(2), ru_maxrss).
 pub(crate) const TIME: &str = "/usr/bin/time";
 
-/// Whether that program is installed; a path, or a name that is looked for where systems keep tools.
+/// Whether that program is installed: a path, or a name in the directories of system tools.
 pub(crate) fn have(tool: &str) -> bool {
     ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         .iter()
@@ -28,18 +28,18 @@ pub(crate) fn works(words: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Whether we are root, by whom our own files in `/proc` belong to.
+/// Whether the test runs as root, according to the owner of its files in `/proc`.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
-/// Says past libtest's capturing that something was not tested, in the form that `make test` counts.
+/// Prints, past libtest's capturing, that something was not tested, in the form that `make test` counts.
 pub(crate) fn skipped(why: &str) {
-    // With stderr closed there is nobody to tell.
+    // If standard error is closed, this cannot be printed.
     writeln!(io::stderr(), "SKIPPED: {why}").ok();
 }
 
-/// Calls a function for each item, several at once: most of the time they wait for the program's own time limits.
+/// Calls a function for each item, several in parallel: most of the time they wait for the program's time limits.
 pub(crate) fn side_by_side<T: Send>(items: Vec<T>, at_once: usize, run: impl Fn(T) + Sync) {
     let queue = std::sync::Mutex::new(items.into_iter());
     let failed = std::sync::Mutex::new(Vec::new());
@@ -72,13 +72,13 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-/// A pipe that is full already, and that nobody reads.
+/// A pipe that is full and that nobody reads.
 pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().expect("there are descriptors left");
     let mut filler = writer.try_clone().expect("there are descriptors left");
     let (said, heard) = mpsc::channel();
-    // Its capacity is the kernel's to choose (pipe(7)); the thread that finds its end waits there until the reader is
-    // gone.
+    // The kernel chooses its capacity (pipe(7)). The thread that fills it blocks until the reader is
+    // closed.
     thread::spawn(move || {
         while filler.write_all(&[b'x'; 4096]).is_ok() {
             said.send(()).ok();

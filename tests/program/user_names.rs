@@ -94,7 +94,7 @@ fn a_name_that_can_have_a_key_goes_onto_the_wire_byte_for_byte() {
     }
 }
 
-/// Drawn from what could upset a URL, an option parser or a log.
+/// Characters with a special meaning in a URL, to an option parser or in a log.
 #[test]
 fn whatever_the_name_is_only_itself_is_asked_for() {
     let instance = Instance::start();

@@ -10,31 +10,31 @@ use crate::harness::{INSTANCE, Instance, Login, USER, provided_none};
 use crate::keys::{PublicKey, providing, refused};
 use crate::surroundings::{is_root, skipped, works};
 
-/// Another instance than the emulator plays.
+/// An instance other than the emulator's.
 const OTHER: &str = "i-0fedcba9876543210";
 
-/// Where the file is, below what is mounted at `/var/lib`.
+/// The path of the file below the directory that is mounted at `/var/lib`.
 const FILE: &str = "cloud/data/instance-id";
 
-/// Mounts the first directory at `/var/lib`, and becomes the program.
+/// Mounts the first directory at `/var/lib`, and executes the program.
 const MOUNTED: &str = "mount --bind \"$0\" /var/lib && exec \"$@\"";
 
-/// What there is of cloud-init.
+/// The files of cloud-init.
 pub(crate) enum CloudInit {
-    /// Nothing.
+    /// None.
     Absent,
-    /// Its file, with this in it and of this mode.
+    /// Its file, with this content and this mode.
     File(String, u32),
 }
 
 impl CloudInit {
-    /// Its file as it writes it.
+    /// Its file as cloud-init writes it.
     pub(crate) fn file(instance: &str) -> Self {
         Self::File(format!("{instance}\n"), 0o644)
     }
 }
 
-/// A login on a Xen instance with that, where that can be done here.
+/// A login on a Xen instance with these files, if that is possible here.
 pub(crate) fn on_xen(instance: &Instance, cloud_init: &CloudInit) -> Option<Login> {
     let var_lib = instance.folder.path().join("var-lib");
     let file = var_lib.join(FILE);
@@ -63,7 +63,7 @@ pub(crate) fn on_xen(instance: &Instance, cloud_init: &CloudInit) -> Option<Logi
     Some(instance.login(USER).option("--sysfs", sysfs).wrapped(wrapper))
 }
 
-/// An instance with a key pushed, and what a good login prints and says.
+/// An instance with a pushed key; returns what a good login prints and logs.
 fn with_key() -> (Instance, String, String) {
     let key = PublicKey::ed25519(1);
     let (instance, request) = Instance::with_key(&key.line());
@@ -104,7 +104,7 @@ fn an_imds_that_names_another_instance_than_cloud_init_gets_no_key_printed() {
          the file is from another instance, delete it)"
     );
     login.run().refused(0, &provided_none(&why));
-    // Neither signer nor staples were asked for.
+    // Neither the signer nor the staples were requested.
     assert_eq!(instance.requests(), 3);
 }
 

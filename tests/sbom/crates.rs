@@ -11,26 +11,26 @@ use serde::Deserialize;
 
 /// The package whose programs are shipped.
 pub(crate) const PROGRAMS: &str = "ec2-instance-connect";
-/// What they are built for.
+/// The target for which they are built.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
 /// A crate's name and version: cargo links no two that share them.
 pub(crate) type Id = (String, String);
 
-/// What is linked, the programs' own package among it.
+/// The linked crates, including the programs' own package.
 pub(crate) type Linked = BTreeMap<Id, Crate>;
 
 /// One crate.
 #[derive(Debug)]
 pub(crate) struct Crate {
-    /// As an SPDX expression.
+    /// Its licence, as an SPDX expression.
     pub(crate) licence: String,
     pub(crate) repository: Option<String>,
-    /// Where its sources lie.
+    /// The directory of its sources.
     pub(crate) folder: PathBuf,
-    /// SHA-256 of the archive it came in; our own comes in none.
+    /// SHA-256 of its archive; the workspace's own crates have none.
     pub(crate) checksum: Option<String>,
-    /// What it uses itself.
+    /// The crates that it uses.
     pub(crate) uses: BTreeSet<Id>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn linked() -> Result<Linked, Box<dyn Error>> {
             "tree",
             "--package",
             PROGRAMS,
-            // What only runs while building is not linked.
+            // Crates that only run during the build are not linked.
             "--edges=normal,no-proc-macro",
             "--target",
             target,
@@ -92,7 +92,7 @@ pub(crate) fn linked() -> Result<Linked, Box<dyn Error>> {
     Ok(as_one(linked))
 }
 
-/// The crates of this workspace as one, under the name of the package: they came in no archive.
+/// The crates of this workspace as one, under the name of the package: they have no archive.
 fn as_one(linked: Linked) -> Linked {
     let (parts, mut linked): (Linked, Linked) = linked
         .into_iter()
@@ -105,7 +105,7 @@ fn as_one(linked: Linked) -> Linked {
     linked
 }
 
-/// The workspace's own folder.
+/// The directory of the workspace.
 fn root() -> &'static Path {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests)
@@ -124,7 +124,7 @@ fn cargo(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Reads a tree: a line is a crate's depth, its name and its version, and the line before at one depth less uses it.
+/// Parses a tree: each line has a crate's depth, name and version; the last line before it with one depth less uses it.
 fn uses(tree: &str) -> Result<BTreeMap<Id, BTreeSet<Id>>, Box<dyn Error>> {
     let mut uses: BTreeMap<Id, BTreeSet<Id>> = BTreeMap::new();
     let mut path: Vec<Id> = Vec::new();
@@ -144,7 +144,7 @@ fn uses(tree: &str) -> Result<BTreeMap<Id, BTreeSet<Id>>, Box<dyn Error>> {
     Ok(uses)
 }
 
-/// Reads Cargo.lock, which cargo writes one `key = "value"` a line.
+/// Parses Cargo.lock, which has one `key = "value"` per line.
 fn checksums(lock: &str) -> BTreeMap<Id, String> {
     lock.split("[[package]]")
         .filter_map(|package| {

@@ -11,7 +11,7 @@ use crate::crates::{Crate, Id, Linked, PROGRAMS};
 const SCOPE: &str = "The crates that are linked into the programs for x86_64 and aarch64 Linux. Left out: what runs only while \
                      building (build scripts, procedural macros and what these use), and the Rust standard library.";
 
-/// The document; `date` is in seconds since the epoch. It carries no serial number, which would have to be random.
+/// The document; `date` is in seconds since the epoch. It has no serial number, which would have to be random.
 pub(crate) fn document(linked: &Linked, date: Option<u64>) -> Result<String, Box<dyn Error>> {
     let (ours, others): (Vec<_>, Vec<_>) = linked.iter().partition(|((name, _), _)| name == PROGRAMS);
     let [(id, programs)] = ours.as_slice() else {
@@ -60,8 +60,8 @@ fn component(kind: &str, id: &Id, one: &Crate) -> Value {
 }
 
 fn package_url((name, version): &Id) -> String {
-    // Ours is in no registry: whoever looks it up there would find somebody else's.
+    // This package is in no registry: a look-up there would find somebody else's.
     let kind = if name == PROGRAMS { "generic" } else { "cargo" };
-    // `+` stands for build metadata, and has to be encoded.
+    // `+` separates build metadata, and must be encoded.
     format!("pkg:{kind}/{name}@{}", version.replace('+', "%2B"))
 }

@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use crate::crates::Linked;
 
-/// The Rust standard library's own, which is linked in as well.
+/// The licence of the Rust standard library, which is linked as well.
 const STANDARD_LIBRARY: &str = "MIT OR Apache-2.0";
 
-/// All of them apply; where one offers a choice, so does the whole.
+/// All of them apply; if one offers a choice, the whole does too.
 pub(crate) fn of(linked: &Linked) -> String {
     let licences = linked.values().map(|one| one.licence.as_str());
     joined(licences.chain([STANDARD_LIBRARY]))
 }
 
-/// Each part once, in one order, a choice in parentheses.
+/// Each part once, sorted, with choices in parentheses.
 fn joined<'a>(expressions: impl Iterator<Item = &'a str>) -> String {
     let parts: BTreeSet<String> = expressions.flat_map(parts).collect();
     Vec::from_iter(parts).join(" AND ")
 }
 
-/// What an expression asks for all at once. AND binds tighter than OR.
+/// The parts of an expression that apply together. AND binds more tightly than OR.
 fn parts(expression: &str) -> Vec<String> {
     let choices = BTreeSet::from_iter(split(expression, " OR "));
     if choices.len() > 1 {
-        // Whichever way round it was written.
+        // Independent of the order in which it was written.
         return vec![format!("({})", Vec::from_iter(choices).join(" OR "))];
     }
     let parts = split(expression, " AND ");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::crates::{Linked, PROGRAMS};
 
-/// How the files begin in which crates carry their licences, in lower case.
+/// The beginnings of the names of licence files in crates, in lower case.
 const NAMES: [&str; 5] = ["licen", "copying", "copyright", "notice", "unlicen"];
 
 /// The document.
@@ -38,7 +38,7 @@ pub(crate) fn document(linked: &Linked) -> Result<String, Box<dyn Error>> {
     Ok(document)
 }
 
-/// What a crate's own folder has of licences, line ends and blanks at the edges evened out.
+/// The licence texts in a crate's directory, with normalised line ends and surrounding spaces.
 fn texts(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,22 +1,22 @@
-//! The fenced blocks of the documentation: what is marked to run, where, and what it must print.
+//! The fenced blocks of the documentation: which ones run, where they run, and what they must print.
 //!
-//! The comment on the line before a block's fence says what becomes of it:
+//! A comment on the line before a block's opening fence marks the block:
 //!
 //! ```text
-//! <!-- run: PLACE -->                       its commands run in that place, and succeed
-//! <!-- run: PLACE, exits 3 -->              the last of them exits so
+//! <!-- run: PLACE -->                       its commands run in that place and must succeed
+//! <!-- run: PLACE, exits 3 -->              its commands run there, and the last one must exit with that status
 //! <!-- run: PLACE, in another terminal -->  it keeps running while the blocks after it run
-//! <!-- prints -->                           what the block before it printed; … stands for anything
-//! <!-- logs -->                             what is then in the log; … stands for anything
+//! <!-- prints -->                           the output of the block before it; … stands for any text
+//! <!-- logs -->                             lines that are then in the log; … stands for any text
 //! <!-- shown: REASON -->                    it does not run, for that reason
 //! ```
 //!
-//! All blocks of a file with the same place run in their order, as if typed into one shell.
+//! All blocks of a file with the same place run in order, as if typed into one shell.
 
 use std::fs;
 use std::path::Path;
 
-/// What becomes of a block.
+/// How a block is marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mark {
     Run {
@@ -43,7 +43,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Where it is, as an editor takes it.
+    /// Its place, in the form that editors accept.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.file, self.line)
     }
@@ -133,7 +133,7 @@ fn mark(comment: &str, place: &str) -> Mark {
     }
 }
 
-/// Whether `actual` is what `expected` says, with `…` for anything within a line, and a line of it for any lines.
+/// Whether `actual` matches `expected`, in which `…` stands for any text within a line, and a line `…` for any lines.
 pub(crate) fn matches(expected: &str, actual: &str) -> bool {
     let lines = |text: &str| -> Vec<String> {
         let lines = text.lines().map(|line| line.trim_end().to_owned());
@@ -163,25 +163,25 @@ pub(crate) fn matches_line(expected: &str, actual: &str) -> bool {
     }
 }
 
-/// How a script ended, and what it wrote to both of its outputs.
+/// The exit status of a script, and what it wrote to both outputs.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: i32,
     pub(crate) output: String,
 }
 
-/// What keeps one shell's variables and directory from one script to the next; `$STATE` is a file of the place's.
+/// Keeps the shell's variables and directory from one script to the next, in the file `state`.
 pub(crate) fn continued(script: &str, state: &str) -> String {
     format!(
         "set -e\nexec 2>&1\nif [ -e {state} ]; then . {state}; cd \"$PWD\"; fi\ntrap 'export -p >{state}' EXIT\n{script}"
     )
 }
 
-/// Runs that file's blocks for that place, in order: `run` runs a script to its end, or starts it where it keeps running,
-/// and gives its output; `log` gives the log so far.
+/// Runs that file's blocks for that place, in order. `run` runs a script to its end, or starts it if it keeps running,
+/// and returns its output; `log` returns the log so far.
 ///
 /// # Panics
-/// Where one does not end as it says, or prints something else than the documentation shows.
+/// If a block does not exit with its status, or prints something other than what the documentation shows.
 pub(crate) fn follow(
     file: &str,
     place: &str,

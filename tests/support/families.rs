@@ -1,6 +1,6 @@
 //! Scripts that make a Debian root look like another distribution's to the programs under test.
 
-/// Turns a root into one of the rpm family, as far as this program can tell.
+/// Makes a root look like an rpm system to this program.
 macro_rules! rpm {
     () => {
         r#"
@@ -15,7 +15,7 @@ chmod 600 /etc/ssh/sshd_config; chmod 700 /etc/ssh/sshd_config.d
     };
 }
 
-/// Puts a stand-in for an sshd before 8.2 in sshd's place: it knows no Include.
+/// Replaces sshd by a stand-in for a version before 8.2, which does not support Include.
 macro_rules! old {
     () => {
         r#"

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a container may take to be up; it takes one or two seconds.
+/// How long a container may take to boot; it takes one or two seconds.
 const BOOT_TIME: Duration = Duration::from_secs(60);
 
-/// How long a reload may take to come about.
+/// How long a reload may take to have an effect.
 const RELOADED: Duration = Duration::from_secs(10);
 
-/// Namespaces, an overlay on a tmpfs, a cgroup of its own; then the container.
+/// Makes namespaces, an overlay on a tmpfs and a cgroup, then starts the container.
 const START: &str = r#"
 set -eu
 ip link set lo up
@@ -35,11 +35,11 @@ echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
 exec systemd-nspawn -q --register=no --keep-unit --directory="$FOLDER/root" --network-namespace-path=/proc/$$/ns/net "$@" --boot
 "#;
 
-/// What containers are made of.
+/// The image of a container.
 pub(crate) struct Image {
-    /// Root folders, the uppermost first.
+    /// Root directories, the uppermost layer first.
     pub(crate) layers: Vec<PathBuf>,
-    /// Runs within the root before each set-up's own script.
+    /// A script that runs within the root, before each set-up's own script.
     pub(crate) common: String,
     /// systemd-nspawn's options besides the usual ones.
     pub(crate) options: Vec<String>,
@@ -59,7 +59,7 @@ impl Machine {
         let end = Instant::now() + BOOT_TIME;
         loop {
             machine.alive();
-            // nspawn has a helper first, and then the container.
+            // nspawn first has a helper process, and then the container.
             machine.leader = first_child(machine.child.id());
             let state = match machine.leader {
                 Some(_) => machine.run("systemctl is-system-running"),
@@ -73,7 +73,7 @@ impl Machine {
         }
     }
 
-    /// A root that is not booted, as image builders have it.
+    /// A root that is not booted, as for image builders.
     pub(crate) fn root(image: impl Into<Image>, prepare: &str) -> Self {
         let mut machine = Self::start(&image.into(), prepare, false);
         let end = Instant::now() + BOOT_TIME;
@@ -134,7 +134,7 @@ impl Machine {
         self.folder.path().join("root")
     }
 
-    /// The network namespace, for who plays IMDS in there.
+    /// The network namespace, in which an emulator of IMDS can run.
     pub(crate) fn network(&self) -> PathBuf {
         format!("/proc/{}/ns/net", self.leader.unwrap_or(self.child.id())).into()
     }
@@ -149,7 +149,7 @@ impl Machine {
         command
     }
 
-    /// Runs a script inside; where the root is not booted, in a chroot.
+    /// Runs a script inside or, if the root is not booted, in a chroot.
     pub(crate) fn run(&self, script: &str) -> Ran {
         let mut command = self.nsenter();
         if self.leader.is_none() {
@@ -158,7 +158,7 @@ impl Machine {
         Ran::of(command.args(["sh", "-c", script]).stdin(Stdio::null()).output())
     }
 
-    /// Runs a program of this machine's with the container's root in sight.
+    /// Runs a program of this machine that can access the container's root.
     pub(crate) fn beside(&self, program: &Path, arguments: &[&str]) -> Ran {
         let mut command = self.nsenter();
         Ran::of(command.arg(program).args(arguments).stdin(Stdio::null()).output())
@@ -171,12 +171,12 @@ impl Machine {
         ran.stdout
     }
 
-    /// Whether this key of [`extras`] gets this user in.
+    /// Whether this user can log in with this key of [`extras`].
     pub(crate) fn logs_in(&self, user: &str, key: &str) -> bool {
         self.run(&format!("{} true", ssh(user, key))).status == 0
     }
 
-    /// As [`Machine::logs_in`], while a reload may still be coming about: sshd closes its sockets and opens them again.
+    /// As [`Machine::logs_in`], but while a reload may be in progress: sshd closes its sockets and opens them again.
     pub(crate) fn gets_in(&self, user: &str, key: &str) -> bool {
         let end = Instant::now() + RELOADED;
         while !self.logs_in(user, key) {
@@ -188,8 +188,8 @@ impl Machine {
         true
     }
 
-    /// Opens a connection that stays. Where each connection has an sshd of its own, the end of another's may take
-    /// `/run/sshd` along (Debian 11): then it is tried again.
+    /// Opens a connection that stays open. If each connection has its own sshd, the end of another connection's sshd may
+    /// remove `/run/sshd` (Debian 11); it is then tried again.
     pub(crate) fn connect(&self) -> Open {
         let end = Instant::now() + RELOADED;
         loop {
@@ -227,7 +227,7 @@ fn group(folder: &TempDir) -> String {
 }
 
 fn ssh(user: &str, key: &str) -> String {
-    // ssh wants the key for itself.
+    // ssh requires that nobody else can read the key.
     format!(
         "umask 077; cp /keys/{key} /run/key-{key}-$$; ssh -F none -i /run/key-{key}-$$ -o IdentitiesOnly=yes \
          -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR {user}@127.0.0.1"
@@ -237,7 +237,7 @@ fn ssh(user: &str, key: &str) -> String {
 fn first_child(pid: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     let child = children.split_whitespace().next()?.parse().ok()?;
-    // Until it is nspawn, its children are the script's.
+    // Before it executes nspawn, its children are those of the script.
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     (name.trim() == "systemd-nspawn").then_some(child)
 }
@@ -245,7 +245,7 @@ fn first_child(pid: u32) -> Option<u32> {
 impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(leader) = self.leader {
-            // The whole PID namespace of the container goes with its first process.
+            // The whole PID namespace of the container ends with its first process.
             let _ = Command::new("kill").args(["-KILL", &leader.to_string()]).status();
             let end = Instant::now() + Duration::from_secs(5);
             while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
@@ -254,7 +254,7 @@ impl Drop for Machine {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // The cgroup that START made stays behind, wherever version 2 is mounted here.
+        // Remove the cgroup that START made, wherever cgroup v2 is mounted.
         for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             let folder = Path::new(hierarchy).join(group(&self.folder));
             if folder.exists() {
@@ -270,7 +270,7 @@ impl Drop for Machine {
     }
 }
 
-/// What a script did.
+/// The result of a script.
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
     pub(crate) status: i32,
@@ -289,7 +289,7 @@ impl Ran {
     }
 }
 
-/// A connection that is open.
+/// An open connection.
 pub(crate) struct Open {
     child: Child,
     to: ChildStdin,
@@ -297,7 +297,7 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Whether what is sent comes back.
+    /// Whether data that is sent comes back.
     pub(crate) fn goes_on(&mut self) -> bool {
         let mut line = String::new();
         self.to.write_all(b"still here\n").is_ok()

@@ -24,7 +24,7 @@ impl Release {
         }
     }
 
-    /// The root, made by debootstrap where it is not there yet, or what kept it from being made.
+    /// The root, made by debootstrap if it does not exist yet, or the reason why it could not be made.
     pub(crate) fn root(self) -> Result<PathBuf, String> {
         static MAKING: Mutex<()> = Mutex::new(());
         let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -55,7 +55,7 @@ impl Release {
         Ok(root)
     }
 
-    /// A layer with more of the release's packages, to lie over [`Release::root`]; made once too.
+    /// A layer with further packages of the release, for use over [`Release::root`]; also made once.
     pub(crate) fn layer(self, packages: &str) -> Result<PathBuf, String> {
         let base = self.root()?;
         static MAKING: Mutex<()> = Mutex::new(());
@@ -80,7 +80,7 @@ impl Release {
     }
 }
 
-/// Installs packages into an overlay's upper folder; nothing is started in a chroot.
+/// Installs packages into the upper directory of an overlay; nothing is started in a chroot.
 const LAYER: &str = r#"
 mkdir upper work root
 mount -t overlay layer -o "lowerdir=$BASE,upperdir=upper,workdir=work" root

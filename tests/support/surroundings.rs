@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Whether everything is there; otherwise it says what is not, as the runner of the tests counts it.
+/// Whether everything is installed; otherwise prints what is missing, in the form that the runner of the tests counts.
 pub(crate) fn ready(what: &str) -> bool {
     let missing = missing();
     if let Some(why) = &missing {
@@ -35,7 +35,7 @@ fn missing() -> Option<String> {
         .clone()
 }
 
-/// Whether there is a tool of this name.
+/// Whether a tool of this name is installed.
 pub(crate) fn is_there(tool: &str) -> bool {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
@@ -74,7 +74,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        // What cargo tells a test of the test's own package would make it build ring anew, back and forth.
+        // The variables that cargo sets for a test would make cargo rebuild ring each time.
         for (name, _) in env::vars_os() {
             let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
             if of_this_package

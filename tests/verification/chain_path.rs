@@ -15,7 +15,7 @@ fn version_of(certificate: &Certificate, serial: u8, issuer: &Certificate) -> Ce
     template.issued_by(issuer)
 }
 
-/// A PKI whose issuing CA stands in two versions, both served, this one first; and staples for the leaf alone.
+/// A PKI whose issuing CA has two certificates, both served, this one first; staples only for the leaf.
 fn with_two_versions() -> (Pki, Certificate, Case) {
     let pki = pki();
     let other = version_of(&pki.issuing_ca, 7, &pki.root);
@@ -147,7 +147,7 @@ fn a_cross_signed_root_on_the_path_needs_its_staple() {
         .clone()
         .trusting(&[&pki.older_root])
         .is_refused_by_staple(ROOT, MISSING);
-    // A store that has both roots takes the shorter path, whichever comes first.
+    // If the store has both roots, the shorter path is used, whichever root comes first.
     without.clone().trusting(&[&pki.older_root, &pki.root]).is_accepted();
     without.trusting(&[&pki.root, &pki.older_root]).is_accepted();
     stapled(&[&pki.leaf, &pki.issuing_ca, &pki.root_cross])
@@ -288,7 +288,7 @@ fn the_longest_path_that_webpki_builds_is_found_among_sixteen_certificates() {
 
 #[test]
 fn a_second_certificate_of_the_signer_s_name_beside_it_does_no_harm() {
-    // As while a new certificate is being rolled out: the one before it, still served, has ended.
+    // As during the roll-out of a new certificate: the previous one is still served, but has expired.
     let mut pki = pki();
     let mut old = pki.leaf.template().clone();
     old.serial = vec![9];
@@ -296,7 +296,7 @@ fn a_second_certificate_of_the_signer_s_name_beside_it_does_no_harm() {
     let old = old.issued_by(&pki.issuing_ca);
     pki.chain.insert(1, old.clone());
     Case::of(&pki).is_accepted();
-    // The leaf comes first: a chain whose first certificate has ended is refused with that reason.
+    // The leaf comes first: a chain whose first certificate has expired is refused with that reason.
     Case::of(&pki)
         .serving(&[&old, &pki.issuing_ca])
         .is_refused(&SignerRejection::Expired(span(DAY)));

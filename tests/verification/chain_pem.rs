@@ -14,7 +14,7 @@ fn serving(text: impl FnOnce(&[Certificate]) -> String) -> Case {
     }
 }
 
-/// This before, between and behind the certificates.
+/// This text before, between and after the certificates.
 fn among(junk: &str) -> Case {
     serving(|chain| {
         let parts: Vec<String> = chain.iter().map(Certificate::pem).collect();

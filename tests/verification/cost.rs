@@ -8,8 +8,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::judge::{Case, DOMAIN, LEAF, NOW, REGION, pem, revocation, served};
 
-/// The most CPU that a verdict may take in these tests: ten times what `make bench` shows of the release build, as here
-/// nothing is optimised.
+/// The most CPU time that a verdict may take in these tests: ten times that of the release build in `make bench`, because
+/// the tests are not optimised.
 const MOST: Duration = Duration::from_secs(1);
 
 fn case(worst: &Worst) -> Case {

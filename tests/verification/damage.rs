@@ -9,7 +9,7 @@ use proptest::sample::Index;
 use crate::judge::{Case, pki};
 use crate::login::{Login, key, lines, record};
 
-/// One PKI for all: its staples are signed once.
+/// One PKI for all tests: its staples are signed only once.
 struct Whole {
     pki: emulator::Pki,
     case: Case,
@@ -37,7 +37,7 @@ fn flipped(bytes: &[u8], at: Index, mask: u8) -> Vec<u8> {
     bytes
 }
 
-/// The chain with this in the place of one of its certificates.
+/// The chain with this in place of one of its certificates.
 fn with_certificate(number: usize, der: &[u8]) -> Case {
     let chain = &WHOLE.pki.chain;
     let parts = chain.iter().enumerate().map(|(index, certificate)| {
@@ -71,7 +71,7 @@ fn staple_der(number: usize) -> Vec<u8> {
         .expect("it is base64")
 }
 
-/// A signer that is accepted in spite of it all is the same signer.
+/// A signer that is accepted nevertheless is the same signer.
 fn is_the_same_signer(case: &Case) -> bool {
     let Ok(signer) = case.verdict() else {
         return true;
@@ -114,7 +114,7 @@ proptest! {
         let (login, bytes, signed) = &*RECORD;
         let damaged = [&bytes[..*signed], &flipped(&bytes[*signed..], at, mask)].concat();
         let (keys, _) = login.judge(&damaged);
-        // The very last newline may become another character that is none of base64's; all else is refused.
+        // The last newline may become another character outside base64's alphabet; everything else is refused.
         prop_assert!(lines(&keys).iter().all(|line| *line == key(1)));
     }
 }
@@ -168,7 +168,7 @@ fn a_certificate_cut_anywhere_is_refused() {
 
 #[test]
 fn no_tag_of_a_staple_may_be_of_the_other_form() {
-    // Bit 6 of a tag says constructed (X.690 8.1.2.5), and DER leaves no choice; elsewhere the bit is as good as any.
+    // Bit 6 of a tag means constructed (X.690 8.1.2.5), and DER prescribes its value; elsewhere the bit is an ordinary one.
     let der = staple_der(0);
     let accepted: Vec<usize> = (0..der.len())
         .filter(|&at| {
@@ -192,7 +192,7 @@ fn a_staple_cut_anywhere_is_refused() {
 fn a_record_cut_anywhere_leads_to_no_key() {
     let (login, bytes, _) = &*RECORD;
     assert_eq!(login.printed(bytes), [key(1)]);
-    // Without its last newline it is whole.
+    // Without its last newline, it is still complete.
     for length in 0..bytes.len() - 1 {
         if let Ok((keys, _)) = login.try_judge(&bytes[..length]) {
             assert_eq!(lines(&keys), [""; 0], "{length}");

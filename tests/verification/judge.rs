@@ -13,30 +13,30 @@ use emulator::{Certificate, Pki, StapleTemplate};
 pub(crate) const REGION: &str = "us-west-2";
 pub(crate) const DOMAIN: &str = "amazonaws.com";
 
-/// The clock's reading in every test that does not turn it.
+/// The clock reading in every test that does not change it.
 pub(crate) const NOW: i64 = 1_750_000_000;
 
 pub(crate) const HOUR: i64 = 60 * 60;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// Where the store is, in messages.
+/// The path of the trust store in messages.
 pub(crate) const STORE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// What certificates are called, in messages.
+/// The names of certificates in messages.
 pub(crate) const LEAF: &str = "managed-ssh-signer.us-west-2.amazonaws.com";
 pub(crate) const ISSUING_CA: &str = "Issuing CA";
 pub(crate) const ROOT: &str = "Root CA";
 
-/// Everything that a signer is judged by.
+/// The input for the verdict on a signer.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// What `signer-cert/` answered.
+    /// The answer of `signer-cert/`.
     pub(crate) chain: Vec<u8>,
-    /// What `signer-ocsp/<name>` answered, each.
+    /// The answers of `signer-ocsp/<name>`.
     pub(crate) staples: Vec<Vec<u8>>,
     /// The files of the local trust store.
     pub(crate) store: Vec<Vec<u8>>,
-    /// The region this is.
+    /// The instance's region.
     pub(crate) region: String,
     /// The domain of its services.
     pub(crate) domain: String,
@@ -57,7 +57,7 @@ impl Case {
         }
     }
 
-    /// With these certificates served instead, the staples as they are.
+    /// With these certificates served instead, and the same staples.
     pub(crate) fn serving(mut self, chain: &[&Certificate]) -> Self {
         self.chain = chain
             .iter()
@@ -79,7 +79,7 @@ impl Case {
         self
     }
 
-    /// Judges.
+    /// The verdict.
     pub(crate) fn verdict(&self) -> Result<TrustedSigner, SignerRejection> {
         let now = u64::try_from(self.now).expect("a time after 1970");
         let chain = SignerChain::from_pem(&self.chain, &Limits::default())?;
@@ -103,7 +103,7 @@ impl Case {
         }
     }
 
-    /// The reason, of a signer that must be refused.
+    /// The reason for which a signer is refused; panics if it is accepted.
     #[track_caller]
     pub(crate) fn refusal(&self) -> SignerRejection {
         match self.verdict() {
@@ -124,7 +124,7 @@ impl Case {
         assert_eq!(refusal.to_string(), words);
     }
 
-    /// Refused by path building, for webpki's reason of that name, which is rendered so.
+    /// Refused by path building, with webpki's error of that name and this message.
     #[track_caller]
     pub(crate) fn is_refused_by_path(&self, name: &str, words: &str) {
         let refusal = self.refusal();
@@ -135,7 +135,7 @@ impl Case {
         assert_eq!(refusal.to_string(), format!("signer's chain does not hold: {words}"));
     }
 
-    /// Refused because of the staple of the certificate called so.
+    /// Refused because of the staple for the certificate with that name.
     #[track_caller]
     pub(crate) fn is_refused_by_staple(&self, certificate: &str, problem: RevocationProblem) {
         self.is_refused(&revocation(certificate, problem));
@@ -167,7 +167,7 @@ pub(crate) fn isolated_with(change: impl FnOnce(&mut Templates)) -> Case {
     }
 }
 
-/// No root of the store, which has so many certificates, is above what was served, which leads to this CA.
+/// Refused because no root of the store, which has that many certificates, issued the served chain, which ends at this CA.
 pub(crate) fn no_anchor(certificates: usize, top: &str) -> SignerRejection {
     SignerRejection::NoAnchor {
         store: STORE.to_owned(),
@@ -210,13 +210,13 @@ pub(crate) fn span(seconds: i64) -> TimeSpan {
     }
 }
 
-/// The name of an enum's variant, without its values: webpki is not a dependency here.
+/// The name of an enum's variant, without its values, because webpki is not a dependency of the tests.
 pub(crate) fn variant(value: &impl std::fmt::Debug) -> String {
     let text = format!("{value:?}");
     text.chars().take_while(|c| c.is_alphanumeric()).collect()
 }
 
-/// Where `part` stands in `whole`.
+/// The position of `part` in `whole`.
 pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = whole
         .windows(part.len())

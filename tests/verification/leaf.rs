@@ -179,7 +179,7 @@ fn with_junk_in_subject(junk: &[u8], layer: usize) -> Case {
         *length += u8::try_from(junk.len()).expect("short");
     }
     der.splice(place, subject);
-    // So are the certificate and what of it is signed, with lengths of two bytes.
+    // So are the certificate and its signed part, with lengths of two bytes.
     for at in [3, 7] {
         let length = u16::from_be_bytes([der[at - 1], der[at]]) + u16::try_from(junk.len()).expect("short");
         der[at - 1..=at].copy_from_slice(&length.to_be_bytes());
@@ -409,7 +409,7 @@ fn a_leaf_of_version_1_is_refused() {
     template.version = Version::V1;
     pki.replace_leaf(template.issued_by(&pki.issuing_ca));
     Case::of(&pki).is_refused(&SignerRejection::AlternativeName);
-    // Where it needs no extension, it is its version that counts.
+    // If it needs no extension, only its version matters.
     isolated_with(|t| {
         t.leaf = t.leaf.clone().without_extensions();
         t.leaf.version = Version::V1;

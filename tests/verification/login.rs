@@ -16,7 +16,7 @@ pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
 pub(crate) const CALLER: &str = "arn:aws:sts::123412341234:assumed-role/Name/session";
 pub(crate) const REQUEST: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// Somebody who logs in.
+/// A user who logs in.
 pub(crate) struct Login {
     pub(crate) pki: Pki,
     pub(crate) signer: TrustedSigner,
@@ -26,7 +26,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// To this instance, now, with whatever key.
+    /// To this instance, now, with any key.
     pub(crate) fn new() -> Self {
         Self::with(pki())
     }
@@ -71,7 +71,7 @@ impl Login {
         self.try_judge(blob).expect("it is a key blob")
     }
 
-    /// The lines that would be printed, of a blob nothing of which is refused.
+    /// The lines that would be printed for a blob in which no record is refused.
     #[track_caller]
     pub(crate) fn printed(&self, blob: &[u8]) -> Vec<String> {
         let (keys, refused) = self.judge(blob);
@@ -79,7 +79,7 @@ impl Login {
         lines(&keys)
     }
 
-    /// The only refusal, of a blob nothing of which would be printed.
+    /// The only refusal for a blob from which no key would be printed.
     #[track_caller]
     pub(crate) fn refusal(&self, blob: &[u8]) -> RecordRejection {
         let (keys, refused) = self.judge(blob);
@@ -93,7 +93,7 @@ pub(crate) fn lines(keys: &[VerifiedKey]) -> Vec<String> {
     keys.iter().map(|key| key.key().authorized_keys_line()).collect()
 }
 
-/// An ED25519 key made of this byte.
+/// An ED25519 key that consists of this byte.
 pub(crate) fn key(byte: u8) -> String {
     let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat();
     let blob = [string(b"ssh-ed25519"), string(&[byte; 32])].concat();
@@ -105,7 +105,7 @@ pub(crate) fn fingerprint(line: &str) -> String {
     key.fingerprint().to_owned()
 }
 
-/// A record for this instance and the next 60 seconds, with the key made of that byte.
+/// A record for this instance and the next 60 seconds, with the key that consists of that byte.
 pub(crate) fn record(byte: u8) -> RecordTemplate {
     RecordTemplate::new(NOW + 60, INSTANCE, &key(byte))
         .with("Caller", CALLER)

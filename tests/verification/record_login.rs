@@ -35,7 +35,7 @@ fn other_instance(record: &str, here: &str) -> RecordRejection {
     }
 }
 
-/// Records that lead to no key, each for another reason.
+/// Records that lead to no key, each for a different reason.
 fn bad_records(login: &Login) -> Vec<Record> {
     let mut dss = record(9);
     dss.key_line = "ssh-dss AAAA".into();
@@ -282,7 +282,7 @@ fn a_bad_record_for_another_fingerprint_is_no_refusal_either() {
     let blob = [&blob(&bad), &b"\n"[..], &cut, b"\n", &good].concat();
     login.fingerprint = Some(fingerprint(&key(2)));
     assert_eq!(login.printed(&blob), [key(2)]);
-    // They are, for who offers that key, and each names it.
+    // They are, if that key is offered, and each refusal names it.
     login.fingerprint = Some(fingerprint(&key(1)));
     let (keys, refused) = login.judge(&blob);
     assert_eq!(lines(&keys), [""; 0]);
@@ -390,7 +390,7 @@ fn a_key_with_bytes_behind_it_is_refused() {
 
 #[test]
 fn a_key_whose_number_is_encoded_longer_than_it_is_is_refused() {
-    // RFC 4251 section 5: no leading zeros that are not needed.
+    // RFC 4251 section 5: no unnecessary leading zeros.
     let login = Login::new();
     let modulus = [vec![0, 0], vec![0xff; 256]].concat();
     let blob = [string(b"ssh-rsa"), string(&[1, 0, 1]), string(&modulus)].concat();
@@ -419,7 +419,7 @@ fn a_line_longer_than_the_limit_is_refused() {
 #[test]
 fn a_key_line_that_ends_in_a_carriage_return_is_printed_without_it() {
     let login = Login::new();
-    // The signature covers it: these are the bytes that were received.
+    // The signature covers these bytes, which are those that were received.
     for line in [format!("{}\r", key(1)), format!("{} comment\r", key(1))] {
         assert_eq!(login.printed(&keyed(&login, &line)), [key(1)]);
     }
@@ -456,7 +456,7 @@ fn bad_records_of_the_same_key_crowd_no_good_one_out() {
     assert_eq!(counts(&blob(records)), (1, 256, 744));
 }
 
-/// How many candidates, refusals and records passed over there are.
+/// The numbers of candidates, refusals and skipped records.
 /// How many records of the blob are selected, refused and ignored.
 fn counts(blob: &[u8]) -> (usize, usize, usize) {
     let candidates = KeyBlob::new(blob)

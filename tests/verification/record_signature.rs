@@ -174,7 +174,7 @@ fn the_signature_covers_the_key_line_as_received() {
         template.key_line = line.clone();
         let text = String::from_utf8(login.sign(&template).bytes()).expect("a record is UTF-8");
         assert_eq!(login.printed(text.as_bytes()), [key(1)], "{line}");
-        // The same key, written otherwise than it was signed.
+        // The same key, written in another way than it was signed.
         assert_eq!(
             login.refusal(text.replace(&line, &key(1)).as_bytes()),
             RecordRejection::Signature
@@ -195,7 +195,7 @@ fn a_record_with_carriage_returns_throughout_is_refused() {
     let text = String::from_utf8(login.sign(&record(1)).bytes()).expect("a record is ASCII");
     let refusal = login.refusal(text.replace('\n', "\r\n").as_bytes());
     assert_eq!(refusal, RecordRejection::Timestamp(format!("{}\\x0d", NOW + 60)));
-    // With a key line that ends well, the rest is refused all the same.
+    // Even if the key line ends correctly, the rest is refused.
     let headers = text.replace("0\n#", "0\r\n#");
     assert_eq!(
         login.refusal(headers.as_bytes()),

@@ -7,7 +7,7 @@ use emulator::{Certificate, Key, Pki, SignatureAlgorithm, StapleTemplate};
 
 use crate::judge::{Case, DAY, HOUR, ISSUING_CA, LEAF, NOW, good, pki, served, span, with};
 
-/// The default case with this staple for the leaf in the place of the good one.
+/// The default case with this staple for the leaf in place of the good one.
 fn leaf_staple(change: impl FnOnce(&Pki, &mut StapleTemplate)) -> Case {
     let pki = pki();
     let mut staple = pki.staple(&pki.leaf);
@@ -15,7 +15,7 @@ fn leaf_staple(change: impl FnOnce(&Pki, &mut StapleTemplate)) -> Case {
     Case::of(&pki).stapled([&staple, &pki.staple(&pki.issuing_ca)])
 }
 
-/// The default case with these beside its good staples, before and behind them.
+/// The default case with these staples in addition to its good ones, before and after them.
 fn beside(junk: impl Fn(&Pki) -> Vec<u8>) {
     let pki = pki();
     for at_front in [true, false] {
@@ -280,7 +280,7 @@ fn a_revoked_staple_that_nobody_signed_does_no_harm_beside_a_good_one() {
 
 #[test]
 fn a_revoked_staple_of_another_time_does_no_harm_beside_a_good_one() {
-    // What is not current says nothing of now: a hold that was lifted, say.
+    // A response that is not current has no effect, such as one about a hold that was lifted.
     beside(|pki| {
         let mut staple = pki.staple(&pki.leaf).with_status(Status::Revoked(NOW - DAY));
         staple.single().next_update = Some(NOW - 301);

@@ -26,7 +26,7 @@ fn first(der: &[u8]) -> (u8, &[u8], &[u8]) {
     (tag, &rest[..length], &rest[length..])
 }
 
-/// Each value in there, with its header.
+/// Each value in it, with its header.
 fn values(mut contents: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while !contents.is_empty() {
@@ -37,7 +37,7 @@ fn values(mut contents: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// This, with more at the end of its last value's last value's … contents, so many layers down.
+/// This, with more bytes at the end of the contents of its last value's last value …, that many layers down.
 fn lengthened(der: &[u8], layers: usize, more: &[u8]) -> Vec<u8> {
     let (tag, contents, _) = first(der);
     if layers == 0 {
@@ -56,7 +56,7 @@ fn stapled(pki: &Pki, der: &[u8]) -> Case {
     case
 }
 
-/// The leaf's good staple with its tbsResponseData's values changed, and signed anew.
+/// The leaf's good staple with changed values in its tbsResponseData, signed again.
 fn signed_anew(pki: &Pki, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Case {
     let staple = pki.staple(&pki.leaf).sign();
     let bytes = values(first(staple.der()).1).remove(1);
@@ -107,14 +107,14 @@ fn a_value_too_many_in_what_is_signed_is_refused() {
         &signed_anew(&pki, |data| data.push(vec![0x05, 0x00])),
         OcspParseError::TrailingBytes,
     );
-    // At the end of the answer: of the SEQUENCE OF, its last SingleResponse.
+    // At the end of the SEQUENCE OF: after its last SingleResponse.
     is_unreadable(
         &signed_anew(&pki, |data| data[2] = lengthened(&data[2], 1, &[0x05, 0x00])),
         OcspParseError::TrailingBytes,
     );
 }
 
-/// This, with more at the end of the value that these positions lead to, layer by layer.
+/// This, with more bytes at the end of the value at these positions, layer by layer.
 fn lengthened_at(der: &[u8], positions: &[usize], more: &[u8]) -> Vec<u8> {
     let (tag, contents, _) = first(der);
     let Some((&position, below)) = positions.split_first() else {
@@ -128,7 +128,7 @@ fn lengthened_at(der: &[u8], positions: &[usize], more: &[u8]) -> Vec<u8> {
 #[test]
 fn a_value_too_many_anywhere_in_an_answer_is_refused() {
     let pki = pki();
-    // The answer, its CertID, what it says of nextUpdate.
+    // The SingleResponse, its CertID, its nextUpdate.
     for positions in [&[0][..], &[0, 0], &[0, 3]] {
         let case = signed_anew(&pki, |data| data[2] = lengthened_at(&data[2], positions, &[0x05, 0x00]));
         is_unreadable(&case, OcspParseError::TrailingBytes);
@@ -145,7 +145,7 @@ fn a_value_too_many_in_a_responder_id_is_refused() {
     };
     by_key(&[]).is_accepted();
     is_unreadable(&by_key(&[0x05, 0x00]), OcspParseError::TrailingBytes);
-    // By name: the Name and nothing else.
+    // By name: only the Name.
     let by_name = signed_anew(&pki, |data| data[0] = lengthened_at(&data[0], &[], &[0x05, 0x00]));
     is_unreadable(&by_name, OcspParseError::TrailingBytes);
 }
@@ -182,7 +182,7 @@ fn a_signature_that_is_not_whole_bytes_is_refused() {
     let pki = pki();
     let staple = pki.staple(&pki.leaf).sign();
     let mut der = staple.der().to_vec();
-    // 256 bytes of signature at the very end, behind the count of unused bits.
+    // 256 bytes of signature at the end, after the number of unused bits.
     let unused = der.len() - 257;
     assert_eq!(der[unused - 4..=unused], [0x03, 0x82, 0x01, 0x01, 0]);
     der[unused] = 1;

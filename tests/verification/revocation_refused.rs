@@ -7,7 +7,7 @@ use emulator::{Key, Pki, SignatureAlgorithm, StapleTemplate};
 
 use crate::judge::{Case, DAY, HOUR, ISSUING_CA, LEAF, MISSING, NOW, pki, revocation, served, span};
 
-/// The default case with this staple for the leaf in the place of the good one.
+/// The default case with this staple for the leaf in place of the good one.
 fn leaf_staple(change: impl FnOnce(&Pki, &mut StapleTemplate)) -> Case {
     let pki = pki();
     let mut staple = pki.staple(&pki.leaf);
@@ -176,7 +176,7 @@ fn a_staple_for_another_serial_number_is_none() {
 #[test]
 fn a_staple_for_the_same_serial_number_under_another_issuer_is_none() {
     for hash in [CertIdHash::Sha1, CertIdHash::Sha256] {
-        // Of a CA by another name and key, and signed by it.
+        // Of a CA with another name and key, and signed by that CA.
         let case = leaf_staple(|pki, staple| {
             let namesake = pki.leaf.template().clone().issued_by(&pki.root);
             *staple = StapleTemplate::good(&namesake, &pki.root, NOW).identified_by(hash, &namesake, &pki.root);
@@ -292,7 +292,7 @@ fn a_staple_that_encloses_its_issuer_is_judged_by_it_all_the_same() {
 fn a_staple_that_was_changed_after_it_was_signed_is_refused() {
     let pki = pki();
     let revoked = pki.staple(&pki.leaf).with_status(Status::Unknown).sign();
-    // [2] unknown becomes [0] good; both are an empty value behind the serial number.
+    // [2] unknown becomes [0] good; both are an empty value after the serial number.
     let mut der = revoked.der().to_vec();
     let serial = crate::judge::position(&der, pki.leaf.serial());
     assert_eq!(der[serial.end..serial.end + 2], [0x82, 0x00]);

@@ -14,7 +14,7 @@ fn delegated(responder: impl FnOnce(&Pki) -> Certificate) -> Case {
     Case::of(&pki).stapled([&staple, &pki.staple(&pki.issuing_ca)])
 }
 
-/// A proper responder of the issuing CA's, changed.
+/// A correct responder of the issuing CA, with changes.
 fn changed(change: impl FnOnce(&mut CertificateTemplate)) -> Case {
     delegated(|pki| {
         let mut template = pki.responder_template();
@@ -23,7 +23,7 @@ fn changed(change: impl FnOnce(&mut CertificateTemplate)) -> Case {
     })
 }
 
-/// Refused for the staple of this certificate, as this responder is not its issuer's, in these words.
+/// Refused for the staple of this certificate, because its issuer did not delegate to this responder, with this message.
 #[track_caller]
 fn is_refused_for(case: &Case, certificate: &str, responder: &str, why: DelegationProblem, words: &str) {
     let problem = RevocationProblem::Delegation {
@@ -39,14 +39,14 @@ fn is_refused(case: &Case, why: DelegationProblem, words: &str) {
     is_refused_for(case, LEAF, "OCSP Responder", why, words);
 }
 
-/// Refused as its certificate is this CA's, not the issuing CA's.
+/// Refused because another CA than the issuing CA issued its certificate.
 #[track_caller]
 fn is_of_another(case: &Case, issuer: &str) {
     let words = format!("was issued by another CA, {issuer}");
     is_refused(case, DelegationProblem::OtherIssuer(issuer.to_owned()), &words);
 }
 
-/// Refused as its certificate only says to be the issuing CA's.
+/// Refused because its certificate names the issuing CA as its issuer, but is not signed by it.
 #[track_caller]
 fn is_unsigned(case: &Case) {
     is_refused(
@@ -56,7 +56,7 @@ fn is_unsigned(case: &Case) {
     );
 }
 
-/// Refused for webpki's reason of that name.
+/// Refused with webpki's error of that name.
 #[track_caller]
 fn is_not_vouched_for(case: &Case, name: &str, words: &str) {
     match case.refusal() {
@@ -158,7 +158,7 @@ fn a_responder_that_vouches_for_itself_is_refused() {
 
 #[test]
 fn a_responder_of_a_ca_below_the_issuer_is_refused() {
-    // The issuing CA's own responder must not speak for the issuing CA, which the root issued.
+    // The issuing CA's responder must not sign staples for the issuing CA itself, which the root issued.
     let pki = pki();
     let staple = pki
         .staple(&pki.issuing_ca)
@@ -279,7 +279,7 @@ fn a_proper_responder_s_staple_with_a_wrong_signature_is_refused() {
 
 #[test]
 fn a_responder_in_the_issuer_s_name_with_a_key_of_its_own_is_a_responder_all_the_same() {
-    // As some CAs do: direct by the name, delegated in fact.
+    // As with some CAs: direct according to the name, but delegated in fact.
     changed(|t| {
         t.subject = vec![
             NameAttribute::organization("EC2 Instance Connect emulator"),

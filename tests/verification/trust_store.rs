@@ -6,7 +6,7 @@ use emulator::{Certificate, Key, Pki, SignatureAlgorithm, pem};
 
 use crate::judge::{self, Case, DAY, NOW, ROOT, case_with, isolated_with, pki, with};
 
-/// No root of the store is above the default chain.
+/// Refused because no root of the store issued the default chain.
 fn no_anchor(seen: usize) -> SignerRejection {
     judge::no_anchor(seen, "Oldest Root CA")
 }
@@ -20,12 +20,12 @@ fn bundle(text: impl FnOnce(&Pki) -> String) -> Case {
     }
 }
 
-/// The root between this and this.
+/// The root between these two texts.
 fn among(junk: &str) -> Case {
     bundle(|pki| format!("{junk}{}{junk}", pki.root.pem()))
 }
 
-/// The root, changed, as the only one of the store.
+/// The changed root as the only certificate of the store.
 fn root(change: impl FnOnce(&mut emulator::CertificateTemplate)) -> Case {
     case_with(|t| change(&mut t.root))
 }
@@ -123,7 +123,7 @@ fn a_store_with_bytes_that_are_not_utf8_serves() {
 fn a_store_with_a_byte_order_mark_before_a_root_serves() {
     const MARK: &str = "\u{feff}";
     bundle(|pki| format!("{MARK}{}", pki.root.pem())).is_accepted();
-    // As `cat` makes it of two files, each with its mark.
+    // As `cat` writes two files, each with its byte order mark.
     bundle(|pki| format!("{MARK}{}{MARK}{}", pki.oldest_root.pem(), pki.root.pem())).is_accepted();
     bundle(|pki| format!("# \u{ff}{}", pki.root.pem())).is_refused(&no_anchor(0));
     bundle(|pki| format!("#{MARK}{}", pki.root.pem())).is_refused(&no_anchor(0));
@@ -303,7 +303,7 @@ fn a_root_for_other_purposes_beside_one_for_servers_does_no_harm() {
     });
     Case::of(&pki).trusting(&[&other, &pki.root]).is_accepted();
     Case::of(&pki).trusting(&[&pki.root, &other]).is_accepted();
-    // The path then goes on through the cross-signed root, where another root is above that.
+    // The path then continues through the cross-signed root, if another root issued that one.
     Case::of(&pki).trusting(&[&other, &pki.older_root]).is_accepted();
 }
 

@@ -12,7 +12,7 @@ const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 const PURPOSES: &str = "2.5.29.37";
 const NAME_CONSTRAINTS: &str = "2.5.29.30";
 
-/// Values that are no value of any of the extensions here: nothing, NULL, an unfinished one, text.
+/// Values that are invalid for all extensions here: empty, NULL, truncated, text.
 const UNREADABLE: [&[u8]; 4] = [&[], &[0x05, 0x00], &[0x30, 0x09, 0x30], b"text"];
 
 fn extension(oid: &str, value: &[u8]) -> RawExtension {
@@ -23,7 +23,7 @@ fn extension(oid: &str, value: &[u8]) -> RawExtension {
     }
 }
 
-/// Puts a keyUsage of that value into it, instead of its own.
+/// Replaces its keyUsage by one with that value.
 fn with_key_usage(template: &mut CertificateTemplate, value: &[u8]) {
     template.key_usage = None;
     template.extensions.push(extension(KEY_USAGE, value));
@@ -31,7 +31,7 @@ fn with_key_usage(template: &mut CertificateTemplate, value: &[u8]) {
 
 #[test]
 fn a_leaf_whose_key_usage_cannot_be_read_is_refused() {
-    // digitalSignature, by hand.
+    // digitalSignature, encoded by hand.
     case_with(|t| with_key_usage(&mut t.leaf, &[0x03, 0x02, 0x07, 0x80])).is_accepted();
     for value in UNREADABLE {
         case_with(|t| with_key_usage(&mut t.leaf, value)).is_refused(&SignerRejection::KeyUsage(LEAF.into()));
@@ -40,7 +40,7 @@ fn a_leaf_whose_key_usage_cannot_be_read_is_refused() {
 
 #[test]
 fn a_ca_whose_key_usage_cannot_be_read_is_refused() {
-    // keyCertSign, by hand.
+    // keyCertSign, encoded by hand.
     case_with(|t| with_key_usage(&mut t.issuing_ca, &[0x03, 0x02, 0x02, 0x04])).is_accepted();
     for value in UNREADABLE {
         case_with(|t| with_key_usage(&mut t.issuing_ca, value))
@@ -83,7 +83,7 @@ fn a_leaf_whose_alternative_names_cannot_be_read_is_refused() {
 
 #[test]
 fn a_certificate_whose_purposes_cannot_be_read_is_refused() {
-    // A list of a purpose that is none.
+    // A list with an invalid purpose.
     let no_purpose: &[u8] = &[0x30, 0x02, 0x05, 0x00];
     for value in UNREADABLE.into_iter().chain([no_purpose]) {
         let unreadable = |template: &mut CertificateTemplate| {
@@ -123,7 +123,7 @@ fn a_ca_whose_basic_constraints_cannot_be_read_is_refused() {
 
 #[test]
 fn a_ca_whose_name_constraints_cannot_be_read_is_refused() {
-    // A permittedSubtrees with a subtree that is none; one with a minimum of 1 (RFC 5280 wants none but 0).
+    // permittedSubtrees with an invalid subtree, and one with a minimum of 1 (RFC 5280 requires 0).
     let no_subtree: &[u8] = &[0x30, 0x06, 0xa0, 0x04, 0x30, 0x02, 0x05, 0x00];
     let minimum: &[u8] = &[
         0x30, 0x0c, 0xa0, 0x0a, 0x30, 0x08, 0x82, 0x03, b'c', b'o', b'm', 0x80, 0x01, 0x01,
@@ -141,7 +141,7 @@ fn value(tag: u8, contents: &[u8]) -> Vec<u8> {
     [&[tag, length], contents].concat()
 }
 
-/// nameConstraints with these subtrees, each a list of GeneralNames; `None` for a list that is not there.
+/// nameConstraints with these subtrees, each a list of GeneralNames; `None` for an absent list.
 fn constraints(permitted: Option<&[Vec<u8>]>, excluded: Option<&[Vec<u8>]>) -> Vec<u8> {
     let list = |tag: u8, names: Option<&[Vec<u8>]>| match names {
         Some(names) => value(
