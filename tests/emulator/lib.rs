@@ -1,5 +1,5 @@
-//! Plays what an instance talks to when a key is pushed to it: IMDSv2, the service's `SendSSHPublicKey`, and as
-//! much of EC2's API as its clients ask for first.
+//! Emulates what an instance and its clients use when a key is pushed: IMDSv2, the service's `SendSSHPublicKey`, and the
+//! part of EC2's API that clients use before it.
 //!
 //! ```text
 //!                SendSSHPublicKey                          PUT token, GET managed-ssh-keys/…
@@ -13,11 +13,11 @@
 //!                                 └─► record ──┘   └── chain, staple ◄── pki ────────┘
 //!                                 signed by the leaf                     root
 //!
-//!  http  carries both, on bare TCP      fault  spoils answers      key, certificate  make every wrong thing
+//!  http  serves both, on plain TCP      fault  applies faults to answers      key, certificate  can make anything wrong
 //! ```
 //!
-//! Each [`Emulator`] has its own thread, ports, tokens and log; keys are made once a process and shared. Everything is
-//! synchronous from outside, so that a plain `#[test]` can use it:
+//! Each [`Emulator`] has its own thread, ports, tokens and log; keys are made once per process and shared. All methods are
+//! synchronous, so that a plain `#[test]` can use them:
 //!
 //! ```
 //! let emulator = emulator::Emulator::start(emulator::Options::default())?;

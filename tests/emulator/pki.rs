@@ -1,9 +1,9 @@
-//! The signer's whole public key infrastructure, in the shape of the real one.
+//! The signer's whole PKI, with the same structure as the real one.
 //!
 //! ```text
 //! leaf ← issuing CA ← root, cross-signed ← older root, cross-signed     what IMDS serves
 //!                     root, self-signed    older root, self-signed      what an operating system may trust
-//!                                          (each with the key of its sibling above) ← oldest root
+//!                                          (each with the same key as the one above) ← oldest root
 //! ```
 
 use const_oid::ObjectIdentifier;
