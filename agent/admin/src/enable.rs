@@ -1,145 +1,145 @@
-//! `enable`: hooks the program into sshd where nobody else's command is in effect, and only if it is then ours that is.
+//! `enable`: adds the lines of this program to sshd's configuration, unless another AuthorizedKeysCommand is in effect.
 
 use std::path::{Path, PathBuf};
 
-use crate::change::apply::{self, Marker};
-use crate::change::outcome::Verdict;
-use crate::change::reload::{self, Cause};
-use crate::change::trial_config::Changed;
-use crate::hook::installed::{self, Found};
-use crate::hook::keys_command::{self, Contender, InEffect, Owner, PROGRAM};
-use crate::hook::our_lines::{self, SSHD_DROP_IN, Without, made_from, sshd_drop_in, unit_drop_in, with_block};
+use crate::change::apply;
+use crate::change::check::{self, Before};
+use crate::change::effect;
+use crate::change::markers::Marker;
+use crate::change::outcome::Outcome;
+use crate::change::plan;
+use crate::change::reload::{self, WhatChanged};
+use crate::files::{AfterChanges, Changes, Files, printable_path};
+use crate::hook::command_user;
+use crate::hook::keys_command::{self, CommandInEffect, EffectiveSetting};
+use crate::hook::our_lines::{SSHD_DROP_IN, is_of_unit, original_exec_start, unit_drop_in_path};
+use crate::hook::owner::{Owner, PROGRAM, USER};
+use crate::hook::removal::{self, Removal};
 use crate::host::accounts;
-use crate::host::root_directory::Disk;
+use crate::host::root_directory::RootDirectory;
 use crate::host::selinux;
-use crate::host::sshd_program::{Silent, Sshd};
-use crate::host::temporary_directory::Scratch;
+use crate::host::sshd_program::{SshdProgram, SshdUnavailable};
+use crate::host::temporary_directory::TemporaryDirectory;
 use crate::options;
-use crate::service::sshd_service::{self, Changes, Confirmed, Family, Setup, unit_drop_in_path};
-use crate::sshd::sshd_config::{Files, SshdConfig, Who};
+use crate::service::effective_config::{Confirmation, EffectiveConfig};
+use crate::service::sshd_service::SshdService;
 use eic_authorized_keys::host::safe_path;
-use eic_verify::text::printable;
 
-/// Enables; what came of it, and in `notes` what else is to be said.
+/// Enables EC2 Instance Connect. `notes` are printed after the outcome.
+///
+/// # Errors
+/// The outcome if nothing was changed, or the change was rolled back.
 pub(crate) fn enable(
-    disk: &Disk,
-    scratch: &Scratch,
+    root: &RootDirectory,
+    temporary: &TemporaryDirectory,
     options: &options::Change,
     notes: &mut Vec<String>,
-) -> Result<Verdict, Verdict> {
-    let verdict = hooked(disk, scratch, options, notes)?;
-    let is_asked = matches!(
-        verdict,
-        Verdict::Enabled(_) | Verdict::Already(_) | Verdict::Configured { .. }
+) -> Result<Outcome, Outcome> {
+    let outcome = add_lines(root, temporary, options, notes)?;
+    let is_enabled = matches!(
+        outcome,
+        Outcome::Enabled(_) | Outcome::AlreadyEnabled(_) | Outcome::EnabledInFiles { .. }
     );
-    if is_asked && disk.is_own_root() && selinux::lacks_module(disk.root()) {
+    if is_enabled && root.is_running_system() && selinux::lacks_module(root.path()) {
         notes.push(
             "SELinux is on without the policy module ec2-instance-connect, and may keep the program from connecting to IMDS. \
              Install the package ec2-instance-connect-selinux."
                 .to_owned(),
         );
     }
-    Ok(verdict)
+    Ok(outcome)
 }
 
-fn hooked(
-    disk: &Disk,
-    scratch: &Scratch,
+fn add_lines(
+    root: &RootDirectory,
+    temporary: &TemporaryDirectory,
     options: &options::Change,
     notes: &mut Vec<String>,
-) -> Result<Verdict, Verdict> {
-    if Marker::NoEnable.is_set(disk) {
-        return Err(Verdict::NoEnable);
+) -> Result<Outcome, Outcome> {
+    if Marker::NoEnable.is_set(root) {
+        return Err(Outcome::NoEnable);
     }
-    if options.package && Marker::Disabled.is_set(disk) {
-        return Err(Verdict::Disabled);
+    if options.package && Marker::Disabled.is_set(root) {
+        return Err(Outcome::DisabledByAdministrator);
     }
-    let setup = Setup::read(disk, &Changes::new())?;
-    if let Some(words) = setup.config.unread.first() {
-        return Err(Verdict::NotRead(words.clone()));
+    let service = SshdService::read(root, &Changes::new())?;
+    if let Some(problem) = service.config.unread.first() {
+        return Err(Outcome::UnreadConfiguration(problem.clone()));
     }
-    if let Some(problem) = setup.config.problems.first() {
-        return Err(Verdict::Broken(problem.clone()));
+    if let Some(problem) = service.config.problems.first() {
+        return Err(Outcome::InvalidConfiguration(problem.clone()));
     }
-    let sshd = match setup.sshd(scratch) {
+    let sshd = match service.sshd(temporary) {
         Ok(sshd) => Some(sshd),
-        Err(Silent::Missing) => None,
-        Err(Silent::Elsewhere(config)) => return Err(elsewhere(&setup, config)),
-        // On its own system it should: in doubt.
-        Err(Silent::DoesNotRun(words)) if disk.is_own_root() => return Err(Verdict::NotAsked(words)),
-        Err(Silent::DoesNotRun(words)) => {
-            notes.push(format!(
-                "The sshd of this system does not run here ({words}); only this program has read its configuration."
-            ));
+        Err(SshdUnavailable::NotInstalled) => None,
+        Err(SshdUnavailable::OtherConfiguration(config)) => return Err(reads_other_file(&service, config)),
+        Err(SshdUnavailable::DoesNotRun(message)) if root.is_running_system() => {
+            return Err(Outcome::SshdDoesNotRun(message));
+        }
+        Err(SshdUnavailable::DoesNotRun(message)) => {
+            notes.push(check::sshd_not_run_note(&message));
             None
         }
     };
-    let confirmed = match &sshd {
-        Some(sshd) => setup.confirmed(sshd, &setup.main)?,
-        None => Confirmed::default(),
+    let confirmation = match &sshd {
+        Some(sshd) => service.confirm(sshd, &service.config_file)?,
+        None => Confirmation::default(),
     };
-    notes.extend(confirmed.note());
-    let nothing = Changes::new();
-    let as_it_is = Changed {
-        files: disk,
-        changes: &nothing,
+    notes.extend(confirmation.note());
+    let no_changes = Changes::new();
+    let files = AfterChanges {
+        files: root,
+        changes: &no_changes,
     };
-    let changes = match keys_command::in_effect(&setup.config) {
-        InEffect::Others(contender) => return Err(others(disk, contender, notes)),
-        InEffect::Ours(Owner::Aws) if options.package => taken_over(disk, &setup, options)?,
-        InEffect::OursForSome(_) if !options.package => planned(&as_it_is, &setup, options)?,
-        InEffect::Ours(owner) | InEffect::OursForSome(owner) => {
-            let renewed = renewed(disk)?;
-            if renewed.is_empty() {
-                return already(
-                    &setup,
-                    (sshd.as_ref(), &confirmed.answers),
-                    scratch,
-                    owner,
-                    options,
-                    notes,
-                );
+    let changes = match keys_command::in_effect(&service.config) {
+        CommandInEffect::Other(setting) => return Err(other_command(root, setting, notes)),
+        CommandInEffect::Ours(Owner::Aws) if options.package => plan::replace_aws_lines(root, &service, options)?,
+        CommandInEffect::OursInMatch(_) if !options.package => plan::add_our_lines(&files, &service, options)?,
+        CommandInEffect::Ours(owner) | CommandInEffect::OursInMatch(owner) => {
+            let updated = plan::update_unit_drop_ins(root)?;
+            if updated.is_empty() {
+                let answers = &confirmation.answers;
+                return already_enabled(&service, (sshd.as_ref(), answers), temporary, owner, options, notes);
             }
-            renewed
+            updated
         }
-        InEffect::Nothing => planned(&as_it_is, &setup, options)?,
+        CommandInEffect::NoCommand => plan::add_our_lines(&files, &service, options)?,
     };
-    for config in &setup.templates {
-        if let InEffect::Others(contender) = keys_command::in_effect(config) {
-            return Err(others(disk, contender, notes));
+    for config in &service.template_configs {
+        if let CommandInEffect::Other(setting) = keys_command::in_effect(config) {
+            return Err(other_command(root, setting, notes));
         }
     }
-    safe_path::check(disk.root(), Path::new(PROGRAM)).map_err(Verdict::Program)?;
-    account_is_fit(disk, scratch, options)?;
+    safe_path::check(root.path(), Path::new(PROGRAM)).map_err(Outcome::UnusableProgram)?;
+    check_account(root, temporary, options)?;
 
-    let after = Setup::read(disk, &changes)?;
+    let after = SshdService::read(root, &changes)?;
     if let Some(problem) = after.config.problems.first() {
-        return Err(Verdict::WouldBreak(problem.clone()));
+        return Err(Outcome::WouldBreakSshd(problem.clone()));
     }
-    let all = [&after.config].into_iter().chain(&after.templates);
-    if let Some(winner) = all.into_iter().find_map(keys_command::winner_over_us) {
-        return Err(Verdict::Winner(Box::new(winner)));
+    let mut configs = [&after.config].into_iter().chain(&after.template_configs);
+    if let Some(setting) = configs.find_map(keys_command::overriding_setting) {
+        return Err(Outcome::Overridden(Box::new(setting)));
     }
-    let overrides = changes
-        .iter()
-        .filter(|(path, change)| change.is_none() && sshd_service::is_of_a_unit(path));
+    let mut removed = changes.iter().filter(|(_, change)| change.is_none());
     let before = Before {
-        answers: confirmed.answers,
-        policy_aside: overrides.count() > 0,
+        answers: confirmation.answers,
+        ignores_crypto_policy: removed.any(|(path, _)| is_of_unit(path)),
     };
     if sshd.is_some() {
-        let copy = after.copy(&changes, scratch)?;
-        // With the arguments that it would get then.
-        let sshd = after.sshd(scratch).map_err(|silent| match silent {
-            Silent::Missing => Verdict::NotAsked("it does not exist any more".to_owned()),
-            Silent::DoesNotRun(words) => Verdict::NotAsked(words),
-            Silent::Elsewhere(config) => elsewhere(&after, config),
+        let trial = check::write_trial_config(&after, &changes, temporary)?;
+        // With the arguments that sshd has after the change.
+        let sshd = after.sshd(temporary).map_err(|unavailable| match unavailable {
+            SshdUnavailable::NotInstalled => Outcome::SshdDoesNotRun("it does not exist any more".to_owned()),
+            SshdUnavailable::DoesNotRun(message) => Outcome::SshdDoesNotRun(message),
+            SshdUnavailable::OtherConfiguration(config) => reads_other_file(&after, config),
         })?;
-        let judged = judge(&after, &sshd, copy.main(), &before).map_err(|verdict| match verdict {
-            Verdict::WouldBreak(words) => Verdict::WouldBreak(copy.originals(&words)),
+        let checked = check::check_with_sshd(&after, &sshd, trial.main(), &before);
+        let regains_crypto_policy = checked.map_err(|outcome| match outcome {
+            Outcome::WouldBreakSshd(message) => Outcome::WouldBreakSshd(trial.with_original_names(&message)),
             other => other,
-        });
-        if judged? {
+        })?;
+        if regains_crypto_policy {
             notes.push(
                 "Without AWS's override of its unit, sshd uses the distribution's crypto policy again, which the override \
                  left out."
@@ -147,292 +147,145 @@ fn hooked(
             );
         }
     }
-    let (laid, taken): (Vec<PathBuf>, Vec<PathBuf>) = apply::files(disk, &changes)
+    let (written, removed): (Vec<PathBuf>, Vec<PathBuf>) = apply::files(root, &changes)
         .into_iter()
         .partition(|path| changes.get(path).is_some_and(Option::is_some));
-    if !taken.is_empty() {
-        let taken: Vec<String> = taken.iter().map(|path| path.display().to_string()).collect();
-        notes.push(format!("Removed what AWS's package had written: {}.", taken.join(", ")));
+    if !removed.is_empty() {
+        let removed: Vec<String> = removed.iter().map(|path| path.display().to_string()).collect();
+        notes.push(format!(
+            "Removed what AWS's package had written: {}.",
+            removed.join(", ")
+        ));
     }
-    apply::check(disk, &changes)?;
+    apply::check(root, &changes)?;
     if options.dry_run {
-        return Ok(Verdict::WouldEnable(laid));
+        return Ok(Outcome::WouldEnable(written));
     }
 
-    let undo = apply::make(disk, &changes, &setup.config.files)?;
-    if let Err(verdict) = verified(disk, scratch, sshd.is_some(), &before) {
-        undo.now(disk);
-        let words = verdict.to_string();
-        let why = words
-            .split_once(" Nothing was changed.")
-            .map_or(words.as_str(), |(why, _)| why);
-        return Err(Verdict::Undone(why.trim_end_matches('.').to_owned()));
+    let undo = apply::apply(root, &changes, &service.config.files)?;
+    if let Err(outcome) = check::check_written(root, temporary, sshd.is_some(), &before) {
+        undo.undo(root);
+        return Err(Outcome::RolledBack(outcome.cause()));
     }
-    let was_hooked = Marker::Hooked.is_set(disk);
-    if let Err(verdict) = Marker::Hooked.list(disk, &laid) {
-        undo.now(disk);
-        return Err(verdict);
+    let had_marker = Marker::FilesWritten.is_set(root);
+    if let Err(outcome) = Marker::FilesWritten.set_paths(root, &written) {
+        undo.undo(root);
+        return Err(outcome);
     }
-    apply::tidy(disk, &changes);
-    match reload::bring(&after, sshd.as_ref(), scratch, options, Cause::of(&changes)) {
+    apply::remove_empty_directories(root, &changes);
+    match reload::reload(&after, sshd.as_ref(), temporary, options, WhatChanged::by(&changes)) {
         Ok(more) => notes.extend(more),
-        Err(down) => {
-            undo.now(disk);
-            if !was_hooked {
-                Marker::Hooked.clear(disk);
+        Err(failed) => {
+            undo.undo(root);
+            if !had_marker {
+                Marker::FilesWritten.clear(root);
             }
-            return Err(down.start_again(disk, scratch));
+            return Err(failed.start_again(root, temporary));
         }
     }
-    Marker::Disabled.clear(disk);
-    let done = Verdict::Enabled(laid);
-    Ok(reload::outcome(&after, scratch, options, &before.answers, done, notes))
+    Marker::Disabled.clear(root);
+    let done = Outcome::Enabled(written);
+    Ok(effect::outcome(
+        &after,
+        temporary,
+        options,
+        &before.answers,
+        done,
+        notes,
+    ))
 }
 
-/// The pair is ours: it is left. What an interrupted call did not get to is done: what this program wrote is remembered,
-/// and the running sshd reads it.
-fn already(
-    setup: &Setup<'_>,
-    (sshd, answers): (Option<&Sshd<'_>>, &[sshd_service::InEffect]),
-    scratch: &Scratch,
+/// This program is the command in effect, so no line is added. Does what an interrupted call left out: writes the marker, and
+/// reloads the running sshd.
+fn already_enabled(
+    service: &SshdService<'_>,
+    (sshd, answers): (Option<&SshdProgram<'_>>, &[EffectiveConfig]),
+    temporary: &TemporaryDirectory,
     owner: Owner,
     options: &options::Change,
     notes: &mut Vec<String>,
-) -> Result<Verdict, Verdict> {
-    let disk = setup.disk;
-    let place = place_of_command(setup);
-    let laid = laid(disk, setup);
-    if !laid.is_empty() && !options.dry_run {
-        Marker::Hooked.list(disk, &laid)?;
-        Marker::Disabled.clear(disk);
+) -> Result<Outcome, Outcome> {
+    let root = service.root;
+    let place = plan::place_of_command(service);
+    let written = files_written(service);
+    if !written.is_empty() && !options.dry_run {
+        Marker::FilesWritten.set_paths(root, &written)?;
+        Marker::Disabled.clear(root);
     }
-    let effect = reload::bring(setup, sshd, scratch, options, Cause::Nothing);
-    notes.extend(effect.map_err(|down| down.start_again(disk, scratch))?);
+    let reloaded = reload::reload(service, sshd, temporary, options, WhatChanged::Nothing);
+    notes.extend(reloaded.map_err(|failed| failed.start_again(root, temporary))?);
     let done = match owner {
-        Owner::Aws => Verdict::ByAws(place),
-        Owner::Ours | Owner::Other => Verdict::Already(place),
+        Owner::Aws => Outcome::EnabledByAws(place),
+        Owner::Ours | Owner::Other => Outcome::AlreadyEnabled(place),
     };
-    Ok(reload::outcome(setup, scratch, options, answers, done, notes))
+    Ok(effect::outcome(service, temporary, options, answers, done, notes))
 }
 
-/// The files in which our bytes are as they were written.
-fn laid(disk: &Disk, setup: &Setup<'_>) -> Vec<PathBuf> {
-    let files = setup.config.files.iter();
+/// The files that contain our lines as `enable` writes them.
+fn files_written(service: &SshdService<'_>) -> Vec<PathBuf> {
+    let files = service.config.files.iter();
     let in_config = files.filter(|(_, bytes)| {
-        !matches!(
-            our_lines::without(bytes, &[Owner::Ours]),
-            Without::Same | Without::Edited(_)
-        )
+        let removal = removal::remove(bytes, &[Owner::Ours]);
+        !matches!(removal, Removal::Unchanged | Removal::Edited(_))
     });
-    let units = setup.units.iter().map(|unit| unit_drop_in_path(&unit.name));
-    let units = units.filter(|path| disk.read(path).is_ok_and(|bytes| made_from(&bytes).is_some()));
+    let units = service.units.iter().map(|unit| unit_drop_in_path(&unit.name));
+    let is_ours = |bytes: Vec<u8>| original_exec_start(&bytes).is_some();
+    let units = units.filter(|path| service.root.read(path).is_ok_and(is_ours));
     in_config.map(|(path, _)| path.clone()).chain(units).collect()
 }
 
-/// Drop-ins of units that are ours and unchanged, but made from another ExecStart than there is now.
-fn renewed(disk: &Disk) -> Result<Changes, Verdict> {
-    let mut changes = Changes::new();
-    for unit in Setup::units_without_ours(disk) {
-        let path = unit_drop_in_path(&unit.name);
-        let Some(from) = disk.read(&path).ok().and_then(|bytes| made_from(&bytes)) else {
-            continue;
-        };
-        let (now, _) = unit
-            .exec_start
-            .as_ref()
-            .ok_or_else(|| Verdict::ExecStart(unit.name.clone()))?;
-        if *now != from {
-            changes.insert(path, Some(unit_drop_in(now).into_bytes()));
-        }
-    }
-    Ok(changes)
-}
-
-/// AWS's hook taken out and ours laid, where its bytes are as AWS's package wrote them.
-fn taken_over(disk: &Disk, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
-    let Found { mut changes, edited } = installed::find(disk, Some(setup), &[Owner::Aws]);
-    if !edited.is_empty() {
-        return Err(Verdict::AwsEdited(edited));
-    }
-    // A file of AWS's own in which something stays is one that somebody has added to.
-    let is_its_own = |path: &Path| path == Path::new(SSHD_DROP_IN) || sshd_service::is_of_a_unit(path);
-    let added = changes.iter().filter(|(path, rest)| rest.is_some() && is_its_own(path));
-    let added: Vec<String> = added.map(|(path, _)| path.display().to_string()).collect();
-    if !added.is_empty() {
-        return Err(Verdict::AwsEdited(added));
-    }
-    let without = Setup::read(disk, &changes)?;
-    match keys_command::in_effect(&without.config) {
-        InEffect::Others(contender) => Err(Verdict::AwsHides(Box::new(contender))),
-        InEffect::Ours(Owner::Ours) => Ok(changes),
-        InEffect::Ours(_) => Err(Verdict::ByAws(place_of_command(setup))),
-        InEffect::OursForSome(_) | InEffect::Nothing => {
-            let ours = planned(
-                &Changed {
-                    files: disk,
-                    changes: &changes,
-                },
-                &without,
-                options,
-            )?;
-            changes.extend(ours);
-            Ok(changes)
-        }
-    }
-}
-
-fn place_of_command(setup: &Setup<'_>) -> String {
-    let command = keys_command::contexts(&setup.config).find_map(|who| setup.config.effective(who)?.command);
-    command.map(|line| line.place.to_string()).unwrap_or_default()
-}
-
-/// What to lay, and where, on top of what `files` is already.
-fn planned(files: &Changed<'_>, setup: &Setup<'_>, options: &options::Change) -> Result<Changes, Verdict> {
-    let gone = Marker::Hooked.paths(setup.disk).into_iter().next();
-    if let Some(path) = gone.filter(|_| options.package) {
-        return Err(Verdict::Deleted(path));
-    }
-    let drop_in = PathBuf::from(SSHD_DROP_IN);
-    if setup.config.includes_for_everyone(&drop_in) {
-        return match files.read(&drop_in) {
-            Ok(_) => Err(Verdict::Changed(drop_in)),
-            Err(_) => Ok(Changes::from([(drop_in, Some(sshd_drop_in().into_bytes()))])),
-        };
-    }
-    match Family::of(setup.disk) {
-        Family::Deb => {
-            let mut changes = Changes::new();
-            for unit in Setup::units_without_ours(files) {
-                let path = unit_drop_in_path(&unit.name);
-                if files.exists(&path) {
-                    return Err(Verdict::Changed(path));
-                }
-                // Both the listener and what a socket starts have to be understood, or neither is touched.
-                let start = unit.exec_start.as_ref().filter(|_| unit.arguments().is_some());
-                let (line, _) = start.ok_or_else(|| Verdict::ExecStart(unit.name.clone()))?;
-                changes.insert(path, Some(unit_drop_in(line).into_bytes()));
-            }
-            if changes.is_empty() {
-                return Err(Verdict::NoPlace(setup.main.clone()));
-            }
-            Ok(changes)
-        }
-        Family::Other => {
-            let bytes = files.read(&setup.main).map_err(|error| Verdict::Write {
-                path: setup.main.clone(),
-                error,
-            })?;
-            Ok(Changes::from([(setup.main.clone(), Some(with_block(&bytes)))]))
-        }
-    }
-}
-
-/// What was in effect before.
-struct Before {
-    answers: Vec<sshd_service::InEffect>,
-    /// Whether the override goes that kept the distribution's crypto policy from sshd.
-    policy_aside: bool,
-}
-
-/// Whether, by sshd's own word, ours is the effective pair for everybody and nothing else has changed.
-///
-/// Answers whether a crypto policy has come back.
-fn judge(after: &Setup<'_>, sshd: &Sshd<'_>, file: &Path, before: &Before) -> Result<bool, Verdict> {
-    let connections = before.answers.iter().map(|earlier| earlier.connection.clone());
-    let answers = after.confirmed_for(sshd, file, connections);
-    let answers = answers.map_err(|verdict| match verdict {
-        Verdict::Broken(words) => Verdict::WouldBreak(words),
-        other => other,
-    })?;
-    let mut regained = false;
-    for (answer, earlier) in answers.iter().zip(&before.answers) {
-        let who = answer.connection.specification();
-        if !answer.is_ours(&after.config) {
-            return Err(Verdict::Disagreement {
-                who,
-                read: format!("\"{PROGRAM}\" as the AuthorizedKeysCommand"),
-                said: format!("\"{}\"", answer.command()),
-            });
-        }
-        if let Some(line) = answer.other_change(earlier, before.policy_aside) {
-            return Err(Verdict::AlsoChanges {
-                who,
-                line: line.to_owned(),
-            });
-        }
-        regained |= answer.other_change(earlier, false).is_some();
-    }
-    Ok(regained)
-}
-
-/// Looks again at what is on the disk now.
-fn verified(disk: &Disk, scratch: &Scratch, ask: bool, before: &Before) -> Result<(), Verdict> {
-    let now = Setup::read(disk, &Changes::new())?;
-    if let Some(winner) = keys_command::winner_over_us(&now.config) {
-        return Err(Verdict::Winner(Box::new(winner)));
-    }
-    if !is_ours_for_all(&now.config) {
-        return Err(Verdict::NotRead(
-            "The new lines are not among those that hold".to_owned(),
-        ));
-    }
-    match now.sshd(scratch) {
-        Ok(sshd) => judge(&now, &sshd, &now.main, before).map(|_| ()),
-        Err(Silent::DoesNotRun(words)) if ask => Err(Verdict::Broken(words)),
-        Err(_) => Ok(()),
-    }
-}
-
-fn is_ours_for_all(config: &SshdConfig) -> bool {
-    keys_command::contexts(config).all(|who: Who<'_>| config.effective(who).is_none_or(keys_command::is_ours))
-}
-
-/// What would be written would not reach the sshd that runs.
-fn elsewhere(setup: &Setup<'_>, config: PathBuf) -> Verdict {
-    Verdict::Elsewhere {
-        program: setup.arguments.program.clone(),
+/// The outcome if the unit's sshd does not read the configuration that would be changed.
+fn reads_other_file(service: &SshdService<'_>, config: PathBuf) -> Outcome {
+    Outcome::SshdReadsOtherFile {
+        program: service.command_line.program.clone(),
         config,
-        read: setup.main.clone(),
+        read: service.config_file.clone(),
     }
 }
 
-/// Somebody else's command keeps its place.
-fn others(disk: &Disk, contender: Contender, notes: &mut Vec<String>) -> Verdict {
-    notes.extend(comes_back(disk, &contender));
-    Verdict::Others(Box::new(contender))
+/// The outcome if another command is in effect, which is not changed.
+fn other_command(root: &RootDirectory, setting: EffectiveSetting, notes: &mut Vec<String>) -> Outcome {
+    notes.extend(vendor_file_note(root, &setting));
+    Outcome::OtherCommand(Box::new(setting))
 }
 
-/// Where the other command's line is a vendor's, as Debian 13's for userdb: the next upgrade undoes a change to it.
-fn comes_back(disk: &Disk, contender: &Contender) -> Option<String> {
-    let file = &contender.line.place.file;
+/// The note if the other command's line is in a vendor's file, as Debian 13's for userdb: its next upgrade undoes a change.
+fn vendor_file_note(root: &RootDirectory, setting: &EffectiveSetting) -> Option<String> {
+    let file = &setting.line.place.file;
     let is_drop_in = file.parent() == Path::new(SSHD_DROP_IN).parent();
-    let target = disk
+    let target = root
         .resolve(file)
         .filter(|target| is_drop_in && !target.starts_with("/etc"))?;
     Some(format!(
         "{} is a link to {}, a file of another package, which its next upgrade overwrites: write both lines into a file of \
          your own that sorts before it.",
-        printable(file.as_os_str().as_encoded_bytes()),
-        printable(target.as_os_str().as_encoded_bytes())
+        printable_path(file),
+        printable_path(&target)
     ))
 }
 
-/// The account for sshd to run the program as. Packages and image builders may make it later: it breaks nothing until then.
+/// Checks the account that sshd runs the program as. Packages and image builders may create it later: until then it is only
+/// missing.
 ///
 /// # Errors
-/// Where somebody else can use the account, where nobody knows, and, by hand, where there is none.
-fn account_is_fit(disk: &Disk, scratch: &Scratch, options: &options::Change) -> Result<(), Verdict> {
-    let Some(account) = accounts::account(disk, scratch, keys_command::USER).map_err(Verdict::AccountUnknown)? else {
-        return if options.package || !disk.is_own_root() {
+/// Others can use the account, it cannot be looked up, or an administrator enables and there is none.
+fn check_account(
+    root: &RootDirectory,
+    temporary: &TemporaryDirectory,
+    options: &options::Change,
+) -> Result<(), Outcome> {
+    let account = accounts::look_up(root, temporary, USER).map_err(Outcome::AccountLookupFailed)?;
+    let Some(account) = account else {
+        return if options.package || !root.is_running_system() {
             Ok(())
         } else {
-            Err(Verdict::NoAccount)
+            Err(Outcome::NoAccount)
         };
     };
-    let login_defs = disk.read(Path::new("/etc/login.defs")).unwrap_or_default();
-    // Keys in the root folder are root's, whatever other account has that for its home.
+    let login_defs = root.read(Path::new("/etc/login.defs")).unwrap_or_default();
+    // If the home directory is the root directory, the keys in it are root's.
     let keys = format!("{}/.ssh/authorized_keys", account.home.trim_end_matches('/'));
-    let keys = Some(keys.as_str()).filter(|file| !file.starts_with("/.ssh") && disk.exists(Path::new(file)));
-    let judged = account.judge(&String::from_utf8_lossy(&login_defs), keys);
-    judged.map_err(Verdict::Account)
+    let keys = Some(keys.as_str()).filter(|file| !file.starts_with("/.ssh") && root.exists(Path::new(file)));
+    let checked = command_user::check(&account, &String::from_utf8_lossy(&login_defs), keys);
+    checked.map_err(Outcome::UnsuitableAccount)
 }

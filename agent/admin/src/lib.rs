@@ -1,7 +1,15 @@
-//! What people and package scripts run: the hook that makes sshd ask this program.
+//! `ec2-instance-connect`: what administrators and package scripts run to configure sshd for EC2 Instance Connect.
 //!
-//! [`hook`] decides, from bytes alone; `world` touches files, sshd and systemd and decides nothing; one file for each verb
-//! brings them together. sshd is how the owner gets in: in doubt, nothing is changed, and why is said.
+//! One file or directory for each subcommand (`enable`, `disable`, `status`) builds on, from top to bottom:
+//!
+//! - `change`: how a change to sshd's configuration is planned, checked, applied and undone;
+//! - `service`: the sshd service of a system: its units, its configuration, its listening sshds;
+//! - `hook`: the lines that make sshd run our program;
+//! - `systemd` and `sshd`: how these two read their files;
+//! - `host`: files, processes and accounts of the system, sshd's program and systemctl.
+//!
+//! `hook`, `systemd` and `sshd` decide from bytes alone; `host` decides nothing. sshd is how the owner gets in: in doubt,
+//! nothing is changed, and the reason is printed.
 #![cfg_attr(
     not(test),
     deny(
@@ -17,11 +25,12 @@
 mod change;
 mod disable;
 mod enable;
-#[cfg(test)]
 mod files;
+mod glob;
 mod hook;
 mod host;
 mod options;
+mod passwd;
 mod service;
 mod sshd;
 mod status;
@@ -30,42 +39,39 @@ mod systemd;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use change::outcome::Verdict;
-use host::root_directory::Disk;
-use host::temporary_directory::Scratch;
+use change::outcome::Outcome;
+use host::root_directory::RootDirectory;
+use host::temporary_directory::TemporaryDirectory;
 pub use options::Options;
-use options::{Change, Verb};
+use options::{Change, Command};
 
-/// Does what the command line says, tells it on stdout, and says how it went.
+/// Runs the subcommand, prints its result on stdout, and returns the exit status.
 #[must_use]
 pub fn administer(options: &Options) -> ExitCode {
     let mut notes = Vec::new();
-    let (options, go): (_, Go) = match &options.verb {
-        Verb::Enable(options) => (options, enable::enable),
-        Verb::Disable(options) => (options, disable::disable),
-        Verb::Status(how) => return status::status(how),
+    let (options, subcommand): (_, ChangingCommand) = match &options.command {
+        Command::Enable(options) => (options, enable::enable),
+        Command::Disable(options) => (options, disable::disable),
+        Command::Status(options) => return status::status(options),
     };
-    let verdict = alone(options, &mut notes, go);
+    let outcome = run_alone(options, &mut notes, subcommand);
     let mut stdout = io::stdout().lock();
-    // Nobody listening is no error.
-    let _ = writeln!(stdout, "{verdict}");
+    // A closed stdout is no error.
+    let _ = writeln!(stdout, "{outcome}");
     for note in notes {
         let _ = writeln!(stdout, "{note}");
     }
-    ExitCode::from(verdict.exit_code(options.package))
+    ExitCode::from(outcome.exit_code(options.package))
 }
 
-/// What enabling or disabling comes to; a verdict either way, so that `?` ends it where nothing more is to be done.
-type Outcome = Result<Verdict, Verdict>;
+/// `enable` or `disable`. The outcome is an error if nothing remains to be done, so that `?` ends the call.
+type ChangingCommand = fn(&RootDirectory, &TemporaryDirectory, &Change, &mut Vec<String>) -> Result<Outcome, Outcome>;
 
-/// Enabling, or disabling.
-type Go = fn(&Disk, &Scratch, &Change, &mut Vec<String>) -> Outcome;
-
-/// Enables or disables while nobody else does, with a folder to work in. What else is to be said goes to `notes`.
-fn alone(options: &Change, notes: &mut Vec<String>, go: Go) -> Verdict {
-    let disk = Disk::new(&options.root);
-    match Scratch::new(&disk) {
-        Ok(scratch) => go(&disk, &scratch, options, notes).unwrap_or_else(|verdict| verdict),
-        Err(error) => Verdict::Scratch(error),
+/// Runs `enable` or `disable` once no other call changes the same system. `notes` are printed after the outcome.
+fn run_alone(options: &Change, notes: &mut Vec<String>, command: ChangingCommand) -> Outcome {
+    let root = RootDirectory::new(&options.root);
+    match TemporaryDirectory::new(&root) {
+        Ok(temporary) => command(&root, &temporary, options, notes).unwrap_or_else(|outcome| outcome),
+        Err(error) => Outcome::NoTemporaryDirectory(error),
     }
 }

@@ -1,4 +1,4 @@
-//! What people and package scripts run: hooks the program into sshd, takes it out again, and tells how things are.
+//! Configures sshd to accept keys from EC2 Instance Connect, undoes that, and shows the current state.
 
 use std::env;
 use std::process::ExitCode;

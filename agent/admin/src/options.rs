@@ -21,12 +21,12 @@ Exit status:
 #[command(name = "ec2-instance-connect", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) command: Command,
 }
 
-/// What is to be done.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum Command {
     /// Enable EC2 Instance Connect in sshd, unless another AuthorizedKeysCommand is in use or an administrator disabled it
     Enable(Change),
     /// Remove what `enable` or AWS's package added to sshd's configuration, and nothing else
@@ -35,7 +35,7 @@ pub(crate) enum Verb {
     Status(Status),
 }
 
-/// How to enable or disable.
+/// The options of `enable` and `disable`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Change {
     /// Work on the system under this directory, as image builders do; no sshd is reloaded
@@ -56,7 +56,7 @@ pub(crate) struct Change {
     pub(crate) package: bool,
 }
 
-/// How to show it.
+/// The options of `status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
     /// Look at the system under this directory
@@ -72,21 +72,21 @@ pub(crate) struct Status {
     pub(crate) run_sshd: bool,
 }
 
-/// A directory that exists, by its whole path: a mistyped one would be made.
+/// The absolute path of a directory, which must exist: `enable` would create a mistyped one.
 fn directory(path: &str) -> Result<PathBuf, String> {
-    let whole = fs::canonicalize(path).map_err(|error| error.to_string())?;
-    if whole.is_dir() {
-        Ok(whole)
+    let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
+    if path.is_dir() {
+        Ok(path)
     } else {
         Err("it is not a directory".to_owned())
     }
 }
 
 impl Options {
-    /// Reads a command line, the program's own name first.
+    /// Reads a command line, whose first element is the name of the program.
     ///
     /// # Errors
-    /// clap's, to be shown and to exit with: for wrong usage, and for `--help` and `--version`.
+    /// clap's error or, for `--help` and `--version`, message: to print and exit with.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(arguments)
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_package_scripts_and_people_say_is_understood() {
+    fn command_lines_of_package_scripts_and_administrators_are_accepted() {
         for line in [
             "enable",
             "enable --package",

@@ -1,43 +1,35 @@
-//! Whether an account may be the one that sshd runs the program as: nobody else may use it.
+//! Whether an account may be AuthorizedKeysCommandUser: nobody else may use it.
 //!
-//! sshd_config(5) asks for "a user that has no other role on the host": whoever runs as that user can write into the
-//! running program's output, and so have sshd accept a key of their own.
+//! sshd_config(5) recommends "a dedicated user that has no other role on the host": whoever runs a process as that user can
+//! write to the output of the running program, and so make sshd accept a key of their own.
 
 use std::fmt;
 
+use crate::passwd::Account;
 use eic_verify::text::printable;
 
-/// The highest user ID of a system account where login.defs(5) does not say: systemd's, and that of every distribution
-/// with a UID_MIN of 1000. Where login.defs has less, systemd-sysusers may still have taken one up to here.
+/// The highest user ID of a system account if login.defs(5) does not set it: systemd's, and that of every distribution with
+/// UID_MIN 1000. If login.defs has a lower limit, systemd-sysusers may still allocate IDs up to this one.
 const HIGHEST_SYSTEM_UID: u32 = 999;
 
-/// What a login shell is replaced with where nobody is to log in, by the last part of its path: nologin(8), false(1), and
-/// null(4), which sshd takes for no shell at all.
-const NO_SHELLS: [&str; 3] = ["nologin", "false", "null"];
+/// The shells of accounts to which nobody logs in, by the last part of the path: nologin(8), false(1), and null(4), which sshd
+/// takes for no shell.
+const NOLOGIN_SHELLS: [&str; 3] = ["nologin", "false", "null"];
 
-/// An account, as passwd(5) has it.
+/// Why an account must not be AuthorizedKeysCommandUser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) home: String,
-    shell: String,
-}
-
-/// Why an account must not be the program's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
-    /// It is root by another name.
+pub(crate) enum Unsuitable {
+    /// It has root's user ID.
     Root,
-    /// Somebody can log in to it: sshd_config(5), `AuthorizedKeysCommandUser`.
+    /// It has a login shell.
     Shell(String),
-    /// Its user ID is one of those for people, or of a directory's.
+    /// Its user ID is not in the range of system accounts, but in that of people or of a directory service.
     NotSystem { uid: u32, highest: u32 },
-    /// It has SSH keys, which open forwardings and SFTP also without a shell.
+    /// It has SSH keys: these allow forwarding and SFTP even without a shell.
     Keys(String),
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for Unsuitable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("has user ID 0, which is root's"),
@@ -53,48 +45,38 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl Account {
-    /// The account of this name among lines of passwd(5).
-    pub(crate) fn find(name: &str, lines: &str) -> Option<Self> {
-        lines.lines().find_map(|line| {
-            let fields: Vec<&str> = line.split(':').collect();
-            let [its_name, _, uid, gid, _, home, shell] = fields.as_slice() else {
-                return None;
-            };
-            let uid = uid.parse().ok().filter(|_| *its_name == name)?;
-            Some(Self {
-                uid,
-                gid: gid.parse().ok()?,
-                home: (*home).to_owned(),
-                shell: (*shell).to_owned(),
-            })
-        })
+/// Checks that nobody but sshd can run anything as this account. `login_defs` is the text of login.defs(5); `keys` is the path
+/// of the account's authorized_keys, if that file exists.
+///
+/// # Errors
+/// Why the account is not suitable.
+pub(crate) fn check(account: &Account, login_defs: &str, keys: Option<&str>) -> Result<(), Unsuitable> {
+    if account.uid == 0 {
+        return Err(Unsuitable::Root);
     }
-
-    /// Whether nobody but sshd can run anything as it. `login_defs` is login.defs(5); `keys` is its authorized_keys, where
-    /// there is such a file.
-    pub(crate) fn judge(&self, login_defs: &str, keys: Option<&str>) -> Result<(), Unfit> {
-        if self.uid == 0 {
-            return Err(Unfit::Root);
-        }
-        // An empty field stands for /bin/sh.
-        let shell = if self.shell.is_empty() { "/bin/sh" } else { &self.shell };
-        let last = shell.rsplit('/').next().unwrap_or_default();
-        if !NO_SHELLS.contains(&last) {
-            return Err(Unfit::Shell(shell.to_owned()));
-        }
-        let highest = highest_system_uid(login_defs);
-        if self.uid > highest {
-            return Err(Unfit::NotSystem { uid: self.uid, highest });
-        }
-        match keys {
-            Some(file) => Err(Unfit::Keys(file.to_owned())),
-            None => Ok(()),
-        }
+    let shell = if account.shell.is_empty() {
+        "/bin/sh"
+    } else {
+        &account.shell
+    };
+    let last = shell.rsplit('/').next().unwrap_or_default();
+    if !NOLOGIN_SHELLS.contains(&last) {
+        return Err(Unsuitable::Shell(shell.to_owned()));
+    }
+    let highest = highest_system_uid(login_defs);
+    if account.uid > highest {
+        return Err(Unsuitable::NotSystem {
+            uid: account.uid,
+            highest,
+        });
+    }
+    match keys {
+        Some(file) => Err(Unsuitable::Keys(file.to_owned())),
+        None => Ok(()),
     }
 }
 
-/// `SYS_UID_MAX`, or else one below `UID_MIN` (useradd(8)).
+/// `SYS_UID_MAX`, or one less than `UID_MIN` (useradd(8)).
 fn highest_system_uid(login_defs: &str) -> u32 {
     let value = |wanted: &str| {
         login_defs.lines().find_map(|line| {
@@ -103,8 +85,8 @@ fn highest_system_uid(login_defs: &str) -> u32 {
             words.next().filter(|_| is_it)?.parse::<u32>().ok()
         })
     };
-    let said = value("SYS_UID_MAX").or_else(|| value("UID_MIN").map(|lowest| lowest.saturating_sub(1)));
-    said.unwrap_or_default().max(HIGHEST_SYSTEM_UID)
+    let limit = value("SYS_UID_MAX").or_else(|| value("UID_MIN").map(|lowest| lowest.saturating_sub(1)));
+    limit.unwrap_or_default().max(HIGHEST_SYSTEM_UID)
 }
 
 #[cfg(test)]
@@ -116,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accounts_that_packages_make_are_fit() {
+    fn the_accounts_that_packages_create_are_suitable() {
         for line in [
             // useradd -r -M -s /sbin/nologin
             "ec2-instance-connect:x:998:998::/home/ec2-instance-connect:/sbin/nologin",
@@ -127,24 +109,24 @@ mod tests {
             "ec2-instance-connect:x:1:1::/:/bin/false",
         ] {
             for login_defs in ["", "#SYS_UID_MAX 99\nUID_MIN\t\t 1000\n", "SYS_UID_MAX 499\n"] {
-                assert_eq!(account(line).judge(login_defs, None), Ok(()), "{line}");
+                assert_eq!(check(&account(line), login_defs, None), Ok(()), "{line}");
             }
         }
     }
 
     #[test]
     fn an_account_that_somebody_can_use_is_refused() {
-        let judge = |line: &str, login_defs: &str| account(line).judge(login_defs, None);
+        let judged = |line: &str, login_defs: &str| check(&account(line), login_defs, None);
         assert_eq!(
-            judge("ec2-instance-connect:x:0:0::/:/sbin/nologin", ""),
-            Err(Unfit::Root)
+            judged("ec2-instance-connect:x:0:0::/:/sbin/nologin", ""),
+            Err(Unsuitable::Root)
         );
-        let shell = |shell: &str| Err(Unfit::Shell(shell.to_owned()));
+        let shell = |shell: &str| Err(Unsuitable::Shell(shell.to_owned()));
         assert_eq!(
-            judge("ec2-instance-connect:x:998:998::/:/bin/bash", ""),
+            judged("ec2-instance-connect:x:998:998::/:/bin/bash", ""),
             shell("/bin/bash")
         );
-        assert_eq!(judge("ec2-instance-connect:x:998:998::/:", ""), shell("/bin/sh"));
+        assert_eq!(judged("ec2-instance-connect:x:998:998::/:", ""), shell("/bin/sh"));
         let line = "ec2-instance-connect:*:1400001:9::/:/sbin/nologin";
         for (login_defs, highest) in [
             ("", 999),
@@ -152,24 +134,12 @@ mod tests {
             ("SYS_UID_MAX 1200\nUID_MIN 5000\n", 1200),
         ] {
             let uid = 1_400_001;
-            assert_eq!(judge(line, login_defs), Err(Unfit::NotSystem { uid, highest }));
+            assert_eq!(judged(line, login_defs), Err(Unsuitable::NotSystem { uid, highest }));
         }
         let own = account("ec2-instance-connect:x:998:998::/srv/x:/sbin/nologin");
         assert_eq!(
-            own.judge("", Some("/srv/x/.ssh/authorized_keys")),
-            Err(Unfit::Keys("/srv/x/.ssh/authorized_keys".to_owned()))
+            check(&own, "", Some("/srv/x/.ssh/authorized_keys")),
+            Err(Unsuitable::Keys("/srv/x/.ssh/authorized_keys".to_owned()))
         );
-    }
-
-    #[test]
-    fn only_a_whole_line_of_that_name_is_the_account() {
-        for lines in [
-            "",
-            "ec2-instance-connect2:x:1:1::/:/bin/sh",
-            "ec2-instance-connect:x:1:1",
-            "+ec2-instance-connect::::::",
-        ] {
-            assert_eq!(Account::find("ec2-instance-connect", lines), None, "{lines}");
-        }
     }
 }

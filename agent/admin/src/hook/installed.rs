@@ -1,80 +1,84 @@
-//! Where the hook lies: each file that has our bytes or AWS's, what stays of it without them, and what somebody changed.
+//! Finds the lines that run this program, in sshd's configuration and in its units: those to remove, and those that somebody
+//! changed.
 
 use std::path::{Path, PathBuf};
 
 use super::aws_lines;
-use super::keys_command::Owner;
-use super::our_lines::{self, SSHD_DROP_IN, Without, made_from};
-use crate::host::root_directory::Disk;
-use crate::service::sshd_service::{Changes, Setup, UNIT_FOLDERS, unit_drop_in_path};
-use crate::sshd::sshd_config::Files;
+use super::aws_override;
+use super::our_lines::{SSHD_DROP_IN, UNIT_DIRECTORIES, original_exec_start, unit_drop_in_path};
+use super::owner::Owner;
+use super::removal::{self, Removal};
+use crate::files::{Changes, Files};
+use crate::sshd::sshd_config::SshdConfig;
+use crate::systemd::unit::Unit;
 
-/// What was found.
+/// The lines that were found.
 #[derive(Default)]
-pub(crate) struct Found {
-    /// What takes it all out.
+pub(crate) struct Installed {
+    /// The changes that remove them.
     pub(crate) changes: Changes,
-    /// Lines that name the program, but not as it was written: somebody has changed them.
+    /// The lines (`file:line`) that name the program, but that somebody changed.
     pub(crate) edited: Vec<String>,
 }
 
-impl Found {
-    fn take(&mut self, path: &Path, without: Without) {
-        match without {
-            Without::Same => {}
-            Without::Rest(bytes) => {
+impl Installed {
+    fn add(&mut self, path: &Path, removal: Removal) {
+        match removal {
+            Removal::Unchanged => {}
+            Removal::Remainder(bytes) => {
                 self.changes.insert(path.to_owned(), Some(bytes));
             }
-            Without::Nothing => {
+            Removal::WholeFile => {
                 self.changes.insert(path.to_owned(), None);
             }
-            Without::Edited(line) => self.edited.push(format!("{}:{line}", path.display())),
+            Removal::Edited(line) => self.edited.push(format!("{}:{line}", path.display())),
         }
     }
 }
 
-/// Looks for the bytes of these owners. `setup` is `None` where sshd has no configuration.
-pub(crate) fn find(disk: &Disk, setup: Option<&Setup<'_>>, owners: &[Owner]) -> Found {
-    let mut found = Found::default();
-    // Also where nothing includes it any more.
+/// Finds the lines of these owners. `sshd` is `None` if there is no sshd_config.
+pub(crate) fn find(files: &dyn Files, sshd: Option<(&SshdConfig, &[Unit])>, owners: &[Owner]) -> Installed {
+    let mut installed = Installed::default();
+    // Our drop-in is removed even if nothing includes it any more.
     let drop_in = PathBuf::from(SSHD_DROP_IN);
-    if let Ok(bytes) = disk.read(&drop_in) {
-        let is_aws = owners.contains(&Owner::Aws) && aws_lines::is_drop_in(&bytes);
-        let without = if is_aws {
-            Without::Nothing
+    if let Ok(bytes) = files.read(&drop_in) {
+        let is_aws_s = owners.contains(&Owner::Aws) && aws_lines::is_drop_in(&bytes);
+        let removal = if is_aws_s {
+            Removal::WholeFile
         } else {
-            our_lines::without(&bytes, owners)
+            removal::remove(&bytes, owners)
         };
-        found.take(&drop_in, without);
+        installed.add(&drop_in, removal);
     }
-    let Some(setup) = setup else {
-        return found;
+    let Some((config, units)) = sshd else {
+        return installed;
     };
-    for (path, bytes) in setup.config.files.iter().filter(|(path, _)| **path != drop_in) {
-        found.take(path, our_lines::without(bytes, owners));
+    for (path, bytes) in config.files.iter().filter(|(path, _)| **path != drop_in) {
+        installed.add(path, removal::remove(bytes, owners));
     }
-    for unit in &setup.units {
-        for folder in UNIT_FOLDERS.map(|folder| Path::new(folder).join(format!("{}.d", unit.name))) {
-            for name in disk.names(&folder).into_iter().filter(|name| name.ends_with(".conf")) {
-                let path = folder.join(name);
-                if let Ok(bytes) = disk.read(&path) {
-                    let is_ours = path == unit_drop_in_path(&unit.name);
-                    found.take(&path, without_options(&bytes, is_ours, owners));
+    for unit in units {
+        for directory in UNIT_DIRECTORIES.map(|directory| Path::new(directory).join(format!("{}.d", unit.name))) {
+            let names = files.names(&directory).into_iter();
+            for name in names.filter(|name| name.ends_with(".conf")) {
+                let path = directory.join(name);
+                if let Ok(bytes) = files.read(&path) {
+                    let is_our_path = path == unit_drop_in_path(&unit.name);
+                    installed.add(&path, remove_from_unit(&bytes, is_our_path, owners));
                 }
             }
         }
     }
-    found
+    installed
 }
 
-/// A unit's drop-in without the options of these owners; `is_ours` by its name.
-fn without_options(drop_in: &[u8], is_ours: bool, owners: &[Owner]) -> Without {
-    if owners.contains(&Owner::Ours) && made_from(drop_in).is_some() {
-        return Without::Nothing;
+/// Removes the options of these owners from a unit's drop-in.
+fn remove_from_unit(drop_in: &[u8], is_our_path: bool, owners: &[Owner]) -> Removal {
+    if owners.contains(&Owner::Ours) && original_exec_start(drop_in).is_some() {
+        return Removal::WholeFile;
     }
-    match aws_lines::without_options(drop_in) {
-        Without::Same if is_ours && owners.contains(&Owner::Ours) => Without::Edited(1),
-        without if owners.contains(&Owner::Aws) => without,
-        _ => Without::Same,
+    match aws_override::remove_options(drop_in) {
+        Removal::Unchanged if is_our_path && owners.contains(&Owner::Ours) => Removal::Edited(1),
+        removal if owners.contains(&Owner::Aws) => removal,
+        _ => Removal::Unchanged,
     }
 }

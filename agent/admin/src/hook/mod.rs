@@ -2,7 +2,10 @@
 #![deny(clippy::disallowed_methods)]
 
 pub(crate) mod aws_lines;
+pub(crate) mod aws_override;
 pub(crate) mod command_user;
 pub(crate) mod installed;
 pub(crate) mod keys_command;
 pub(crate) mod our_lines;
+pub(crate) mod owner;
+pub(crate) mod removal;

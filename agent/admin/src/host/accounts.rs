@@ -1,49 +1,53 @@
-//! Looks an account up where sshd does: in every source that the name service switch has.
+//! Looks up an account where sshd does: in every source of the name service switch (nsswitch.conf(5)).
 
 use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::root_directory::Disk;
+use super::root_directory::RootDirectory;
 use super::subprocess;
-use super::temporary_directory::Scratch;
-use crate::hook::command_user::Account;
-use crate::sshd::sshd_config::Files;
-use eic_verify::text::printable;
+use super::temporary_directory::TemporaryDirectory;
+use crate::files::Files;
+use crate::passwd::Account;
+use eic_verify::text;
 
-/// How long a directory (LDAP, SSSD) may take. A local account is found without it where `files` comes first, as in every
-/// distribution; SSSD answers from its cache, or gives up on a dead directory, within some seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the lookup may take. A local account is found without LDAP or SSSD if `files` comes first, as in every
+/// distribution; SSSD answers from its cache, or gives up on a server that does not answer, within a few seconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What getent(1) ends with where there is no such account.
+/// The exit status of getent(1) if there is no such account.
 const NOT_FOUND: i32 = 2;
 
-/// The account of this name; `None` where there is none. Of another root, /etc/passwd alone is read.
+/// Looks up an account by name; `None` if there is none. In another root directory, only /etc/passwd is read.
 ///
 /// # Errors
-/// What kept it from being looked up.
-pub(crate) fn account(disk: &Disk, scratch: &Scratch, name: &str) -> Result<Option<Account>, String> {
-    let words = |text: &str| printable(text.trim().as_bytes());
-    if !disk.is_own_root() {
-        return Ok(in_file(disk, name));
+/// Why the lookup failed.
+pub(crate) fn look_up(
+    root: &RootDirectory,
+    temporary: &TemporaryDirectory,
+    name: &str,
+) -> Result<Option<Account>, String> {
+    let printable = |output: &str| text::printable(output.trim().as_bytes());
+    if !root.is_running_system() {
+        return Ok(in_passwd(root, name));
     }
     let mut command = Command::new("getent");
     command.args(["passwd", name]);
-    match subprocess::run_within(PATIENCE, command, scratch.on_host()) {
-        Ok(ended) if ended.status == Some(0) => match Account::find(name, &ended.stdout) {
+    match subprocess::run_within(TIMEOUT, command, temporary.on_host()) {
+        Ok(output) if output.status == Some(0) => match Account::find(name, &output.stdout) {
             Some(account) => Ok(Some(account)),
-            None => Err(format!("getent printed \"{}\"", words(&ended.stdout))),
+            None => Err(format!("getent printed \"{}\"", printable(&output.stdout))),
         },
-        Ok(ended) if ended.status == Some(NOT_FOUND) => Ok(None),
-        Ok(ended) => Err(format!("getent failed: {}", words(&ended.stderr))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(in_file(disk, name)),
+        Ok(output) if output.status == Some(NOT_FOUND) => Ok(None),
+        Ok(output) => Err(format!("getent failed: {}", printable(&output.stderr))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(in_passwd(root, name)),
         Err(error) => Err(format!("getent: {error}")),
     }
 }
 
 /// The account of this name in /etc/passwd.
-pub(crate) fn in_file(disk: &Disk, name: &str) -> Option<Account> {
-    let passwd = disk.read(Path::new("/etc/passwd")).unwrap_or_default();
+pub(crate) fn in_passwd(root: &RootDirectory, name: &str) -> Option<Account> {
+    let passwd = root.read(Path::new("/etc/passwd")).unwrap_or_default();
     Account::find(name, &String::from_utf8_lossy(&passwd))
 }

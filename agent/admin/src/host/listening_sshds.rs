@@ -1,4 +1,4 @@
-//! The sshds that listen for connections in this root, as /proc tells of them.
+//! The sshds of the running system that listen for connections, from /proc.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,63 +10,64 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::subprocess;
-use super::timestamp::{self, Moment};
+use super::timestamp::{self, Timestamp};
 use eic_authorized_keys::host::regular_file;
 
-/// What is read of a file in /proc: a table of 27,000 sockets, 150 bytes each.
-const LONGEST: u64 = 4 * 1024 * 1024;
+/// How much of a file in /proc is read: enough for a table of 27,000 sockets of 150 bytes.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The state of a socket that listens, in /proc/net/tcp (`TCP_LISTEN` in the kernel's tcp_states.h).
-const LISTENS: &str = "0A";
+/// The state of a listening socket in /proc/net/tcp (`TCP_LISTEN` in the kernel's tcp_states.h).
+const LISTEN: &str = "0A";
 
-/// Where sshd writes its number unless it is told otherwise (`_PATH_SSH_DAEMON_PID_FILE`).
+/// sshd's default PID file (`_PATH_SSH_DAEMON_PID_FILE`).
 const PID_FILE: &str = "/run/sshd.pid";
 
-/// How long sshd may take from reading its configuration to writing that file; measured: 5 to 30 ms, host keys being read
-/// and sockets opened in between.
+/// How long sshd may take from reading its configuration to writing its PID file. Measured: 5 to 30 ms, in which it reads host
+/// keys and opens sockets.
 const READ_TO_PID_FILE: Duration = Duration::from_secs(2);
 
-/// `USER_HZ`, in which /proc counts time: 100 on every Linux that this program is built for.
+/// The unit of times in /proc (`USER_HZ`): 100 on every Linux that this program is built for.
 const TICKS_A_SECOND: u64 = 100;
 
-/// A process of root's whose program is an sshd, and which listens.
+/// A listening sshd that root runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Listening {
+pub(crate) struct ListeningSshd {
     pub(crate) pid: u32,
-    /// Its program, also where that file has been replaced since.
+    /// The path of its program, even if that file was replaced since.
     pub(crate) program: PathBuf,
-    /// As it stands in /proc, the words ended by NUL.
+    /// The command line as in /proc, each argument ended by NUL.
     pub(crate) command_line: Vec<u8>,
-    pub(crate) started: Moment,
+    /// When it started.
+    pub(crate) started: Timestamp,
 }
 
-impl Listening {
-    /// Moments at which it had not yet read its configuration for the last time, the cheapest to ask for first: its
-    /// start, and its last SIGHUP, at which it starts itself anew under the same number.
-    pub(crate) fn before_reading<'a>(&'a self, scratch: &'a Path) -> impl Iterator<Item = Moment> + 'a {
-        // Where the clock was set forward since, its start seems later than it was; what the file is stamped with stays.
+impl ListeningSshd {
+    /// Times before it last read its configuration, the cheapest to find first: its start, and its last SIGHUP, on which it
+    /// executes itself again with the same process ID.
+    pub(crate) fn times_before_reading<'a>(&'a self, temporary: &'a Path) -> impl Iterator<Item = Timestamp> + 'a {
+        // If the clock was set forward since, its start seems too late; the time stamp of the PID file does not change.
         let start = self
             .pid_file_written()
             .map_or(self.started, |written| written.min(self.started));
         let start = [start].into_iter();
-        let written = move |()| Some(self.pid_file_written()?.before(READ_TO_PID_FILE));
-        let hang_up = move |()| self.hung_up(scratch);
+        let written = move |()| Some(self.pid_file_written()?.minus(READ_TO_PID_FILE));
+        let sighup = move |()| self.last_sighup(temporary);
         start
             .chain([()].into_iter().filter_map(written))
-            .chain([()].into_iter().filter_map(hang_up))
+            .chain([()].into_iter().filter_map(sighup))
     }
 
-    /// When it wrote its number into its file, which it does once it has read its configuration and listens.
-    fn pid_file_written(&self) -> Option<Moment> {
+    /// When it wrote its PID file, which it does once it has read its configuration and listens.
+    fn pid_file_written(&self) -> Option<Timestamp> {
         let its = fs::symlink_metadata(PID_FILE).ok().filter(|its| its.uid() == 0)?;
         let number = text(Path::new(PID_FILE))?;
         let is_own = number.trim() == self.pid.to_string();
-        is_own.then(|| Moment::of_stat(its.mtime(), its.mtime_nsec()))
+        is_own.then(|| Timestamp::from_stat(its.mtime(), its.mtime_nsec()))
     }
 
-    /// When it last logged that it got a SIGHUP, by the clock of the kernel that passed the line on. sshd does so right
-    /// before it starts itself anew.
-    fn hung_up(&self, scratch: &Path) -> Option<Moment> {
+    /// When it last logged a SIGHUP, by the time stamp of the kernel's log socket. sshd logs it right before it executes itself
+    /// again.
+    fn last_sighup(&self, temporary: &Path) -> Option<Timestamp> {
         let mut journal = Command::new("journalctl");
         journal
             .args([
@@ -79,16 +80,16 @@ impl Listening {
             ])
             .arg(format!("_PID={}", self.pid))
             .arg("MESSAGE=Received SIGHUP; restarting.");
-        let ended = subprocess::run(journal, scratch)
+        let output = subprocess::run(journal, temporary)
             .ok()
-            .filter(|ended| ended.status == Some(0))?;
-        let line: serde_json::Value = serde_json::from_str(ended.stdout.lines().next_back()?).ok()?;
+            .filter(|output| output.status == Some(0))?;
+        let line: serde_json::Value = serde_json::from_str(output.stdout.lines().next_back()?).ok()?;
         let microseconds: u64 = line.get("_SOURCE_REALTIME_TIMESTAMP")?.as_str()?.parse().ok()?;
-        Some(Moment::from_nanoseconds(microseconds.saturating_mul(1000)))
+        Some(Timestamp::from_nanoseconds(microseconds.saturating_mul(1000)))
     }
 
-    /// Whether this file is the same to the process as to us: its mounts may be others.
-    pub(crate) fn shares(&self, file: &Path) -> bool {
+    /// Whether a path is the same file for it as for this program: it may have other mounts.
+    pub(crate) fn sees_same_file(&self, file: &Path) -> bool {
         let its = Path::new("/proc")
             .join(format!("{}/root", self.pid))
             .join(file.strip_prefix("/").unwrap_or(file));
@@ -96,11 +97,11 @@ impl Listening {
     }
 }
 
-/// Finds them. Those of containers have another root, and are not looked at.
+/// Finds the listening sshds. Those in containers have another root directory and do not count.
 ///
 /// # Errors
-/// Where this is not root, who alone can see it.
-pub(crate) fn sshds() -> io::Result<Vec<Listening>> {
+/// The caller is not root, and cannot see them.
+pub(crate) fn find() -> io::Result<Vec<ListeningSshd>> {
     if fs::metadata("/proc/self")?.uid() != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -109,10 +110,10 @@ pub(crate) fn sshds() -> io::Result<Vec<Listening>> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let in_root = pids.filter(|pid| id(&Path::new("/proc").join(format!("{pid}/root"))) == root);
     let mut sockets = Sockets::default();
-    let found: Vec<(u32, Listening)> = in_root.filter_map(|pid| look(pid, &mut sockets)).collect();
-    // A child has its parent's sockets for a moment, before it serves one connection.
+    let found: Vec<(u32, ListeningSshd)> = in_root.filter_map(|pid| examine(pid, &mut sockets)).collect();
+    // A child that is about to serve a connection still has its parent's sockets for a moment.
     let pids: BTreeSet<u32> = found.iter().map(|(_, its)| its.pid).collect();
-    let mut listening: Vec<Listening> = found
+    let mut listening: Vec<ListeningSshd> = found
         .into_iter()
         .filter_map(|(parent, its)| (!pids.contains(&parent)).then_some(its))
         .collect();
@@ -120,8 +121,8 @@ pub(crate) fn sshds() -> io::Result<Vec<Listening>> {
     Ok(listening)
 }
 
-/// A process, and its parent; `None` where it is another, or is gone by now.
-fn look(pid: u32, sockets: &mut Sockets) -> Option<(u32, Listening)> {
+/// A process with the ID of its parent; `None` if it is not a listening sshd, or has ended.
+fn examine(pid: u32, sockets: &mut Sockets) -> Option<(u32, ListeningSshd)> {
     let proc = Path::new("/proc").join(format!("{pid}"));
     let program = fs::read_link(proc.join("exe")).ok()?;
     let program = program.as_os_str().as_bytes();
@@ -130,39 +131,40 @@ fn look(pid: u32, sockets: &mut Sockets) -> Option<(u32, Listening)> {
     if !is_sshd(&program) || !is_root_s(&proc) || !sockets.listens(&proc) {
         return None;
     }
-    // proc_pid_stat(5): the name, in parentheses, may hold anything; the parent is the 2nd field after it, the time of
-    // the start the 20th.
+    // proc_pid_stat(5): the name, in parentheses, may contain anything; after it, the parent is the 2nd field and the start
+    // time the 20th.
     let stat = text(&proc.join("stat"))?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
     let ticks: u64 = fields.nth(17)?.parse().ok()?;
-    let its = Listening {
+    let its = ListeningSshd {
         pid,
         program,
-        command_line: regular_file::read(&proc.join("cmdline"), LONGEST).ok()?,
+        command_line: regular_file::read(&proc.join("cmdline"), MAX_BYTES).ok()?,
         started: timestamp::since_boot(ticks * (1_000_000_000 / TICKS_A_SECOND)),
     };
     Some((parent, its))
 }
 
-/// Whether this is what OpenSSH calls its listener, or a name made of that; from 9.8 on, connections have other programs.
+/// Whether this is OpenSSH's listener, or a program named after it. From 9.8 on, connections have programs of their own.
 fn is_sshd(program: &Path) -> bool {
     let name = program.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     name.starts_with(b"sshd") && !name.starts_with(b"sshd-session") && !name.starts_with(b"sshd-auth")
 }
 
-/// Whether root runs it: its real and effective user.
+/// Whether the real and the effective user are root.
 fn is_root_s(proc: &Path) -> bool {
     let status = text(&proc.join("status")).unwrap_or_default();
     let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     users.is_some_and(|users| users.split_whitespace().take(2).all(|user| user == "0"))
 }
 
-/// The listening sockets of each network namespace, read once: there may be many sessions.
+/// The listening sockets of each network namespace, which are read once for all processes.
 #[derive(Default)]
 struct Sockets(BTreeMap<PathBuf, BTreeSet<String>>);
 
 impl Sockets {
+    /// Whether a process has a listening socket.
     fn listens(&mut self, proc: &Path) -> bool {
         let Ok(namespace) = fs::read_link(proc.join("ns/net")) else {
             return false;
@@ -174,12 +176,13 @@ impl Sockets {
     }
 }
 
-/// Those that listen come first in these tables, so that what is cut off, where there are many connections, is not needed.
+/// The listening sockets of a process's network namespace. They come first in these tables, so a table that is too long still
+/// contains them.
 fn listening_sockets(proc: &Path) -> BTreeSet<String> {
     let mut sockets = BTreeSet::new();
     for table in ["net/tcp", "net/tcp6"] {
         let mut bytes = Vec::new();
-        let read = File::open(proc.join(table)).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+        let read = File::open(proc.join(table)).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
         if read.is_ok() {
             sockets.extend(String::from_utf8_lossy(&bytes).lines().filter_map(listening_socket));
         }
@@ -187,20 +190,21 @@ fn listening_sockets(proc: &Path) -> BTreeSet<String> {
     sockets
 }
 
-/// proc_net(5): a line's state is its 4th field, the number of the socket its 10th.
+/// The socket of a line of these tables if it is listening. The state is the 4th field, the inode the 10th.
 fn listening_socket(line: &str) -> Option<String> {
     let mut fields = line.split_whitespace().skip(3);
-    let is_listening = fields.next()? == LISTENS;
+    let is_listening = fields.next()? == LISTEN;
     let number = fields.nth(5)?;
     is_listening.then(|| format!("socket:[{number}]"))
 }
 
+/// The device and inode of a file.
 fn id(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|its| (its.dev(), its.ino()))
 }
 
 fn text(path: &Path) -> Option<String> {
-    let bytes = regular_file::read(path, LONGEST).ok()?;
+    let bytes = regular_file::read(path, MAX_BYTES).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -209,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listening_socket_is_told_by_its_state() {
+    fn a_listening_socket_is_recognized_by_its_state() {
         let line = |state: &str| {
             format!(
                 "   0: 00000000:0016 00000000:0000 {state} 00000000:00000000 00:00000000 00000000     0        0 33029 1 0000 100 0 0 10 0"

@@ -1,6 +1,7 @@
 //! The system underneath: files, processes, accounts, sshd's program and systemctl. It decides nothing.
 
 pub(crate) mod accounts;
+mod host_key;
 pub(crate) mod listening_sshds;
 pub(crate) mod root_directory;
 pub(crate) mod selinux;

@@ -1,198 +1,201 @@
-//! Asks the installed sshd what it would do with a configuration, without starting it.
+//! The installed sshd, run with `-t` and `-T`: whether it accepts a configuration, and what is in effect then.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::{Ed25519KeyPair, KeyPair};
-use ssh_key::LineEnding;
-use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData, PrivateKey};
-use ssh_key::public::Ed25519PublicKey;
-
-use super::root_directory::Disk;
+use super::host_key;
+use super::root_directory::RootDirectory;
 use super::subprocess;
-use super::temporary_directory::Scratch;
-use crate::sshd::connection::Connection;
-use crate::sshd::sshd_config::Files;
+use super::temporary_directory::TemporaryDirectory;
+use crate::files::Files;
 use eic_verify::text::printable;
 
-/// What sshd says before the folder that it lacks.
-const MISSING_FOLDER: &str = "Missing privilege separation directory: ";
+/// What sshd prints before the path of the directory that it lacks.
+const MISSING_DIRECTORY: &str = "Missing privilege separation directory: ";
 
-/// What sshd says where it takes none of the host keys it was given: one in FIPS mode takes no ed25519 key.
+/// What sshd prints if it accepts none of the host keys that it was given: in FIPS mode, it accepts no ed25519 key.
 const NO_HOST_KEYS: &str = "no hostkeys available";
 
-/// An sshd that runs here: in this root, on this machine.
-pub(crate) struct Sshd<'a> {
-    disk: &'a Disk,
-    scratch: &'a Scratch,
+/// An sshd that runs on this machine, in this root directory.
+pub(crate) struct SshdProgram<'a> {
+    root: &'a RootDirectory,
+    temporary: &'a TemporaryDirectory,
     program: PathBuf,
-    /// What the unit gives it.
+    /// The arguments from its unit.
     arguments: Vec<String>,
-    /// Whether it is given a throw-away host key.
+    /// Whether it is given a temporary host key.
     with_key: bool,
-    /// Folders made for it that were not there.
-    made: RefCell<Vec<PathBuf>>,
+    /// Directories that it lacked and that were created for it.
+    created: RefCell<Vec<PathBuf>>,
 }
 
-/// Why there is no sshd to ask.
+/// Why there is no sshd to run.
 #[derive(Debug)]
-pub(crate) enum Silent {
-    /// There is none.
-    Missing,
-    /// It does not run here, or not even with an empty configuration: this is what was said.
+pub(crate) enum SshdUnavailable {
+    /// It is not installed.
+    NotInstalled,
+    /// It does not run here, even with an empty configuration, for this reason.
     DoesNotRun(String),
-    /// It has its configuration elsewhere.
-    Elsewhere(PathBuf),
+    /// It reads this configuration by default, which is not the expected one.
+    OtherConfiguration(PathBuf),
 }
 
-/// What sshd says of a configuration that it refuses.
+/// What sshd prints about a configuration that it refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) String);
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'a> Sshd<'a> {
-    /// The sshd at `program`, given a throw-away host key, as an image being built has none; and a first question,
-    /// about an empty configuration, that shows whether it runs.
+impl<'a> SshdProgram<'a> {
+    /// The sshd at `program`. It gets a temporary host key, as an image that is being built has none, and is run once with an
+    /// empty configuration to see whether it runs at all.
+    ///
+    /// # Errors
+    /// It is not installed, or does not run.
     pub(crate) fn find(
-        disk: &'a Disk,
-        scratch: &'a Scratch,
+        root: &'a RootDirectory,
+        temporary: &'a TemporaryDirectory,
         program: &Path,
         arguments: Vec<String>,
-    ) -> Result<Self, Silent> {
-        if !disk.exists(program) {
-            return Err(Silent::Missing);
+    ) -> Result<Self, SshdUnavailable> {
+        if !root.exists(program) {
+            return Err(SshdUnavailable::NotInstalled);
         }
         let mut sshd = Self {
-            disk,
-            scratch,
+            root,
+            temporary,
             program: program.to_owned(),
             arguments,
             with_key: true,
-            made: RefCell::new(Vec::new()),
+            created: RefCell::new(Vec::new()),
         };
-        let key = scratch.on_host().join("key");
-        let prepared = if key.exists() { Ok(()) } else { write_host_key(&key) };
-        let prepared = prepared.and_then(|()| fs::write(scratch.on_host().join("empty"), b""));
+        let key = temporary.on_host().join("key");
+        let prepared = if key.exists() { Ok(()) } else { host_key::write(&key) };
+        let prepared = prepared.and_then(|()| fs::write(temporary.on_host().join("empty"), b""));
         if let Err(error) = prepared {
-            return Err(Silent::DoesNotRun(error.to_string()));
+            return Err(SshdUnavailable::DoesNotRun(error.to_string()));
         }
-        let empty = scratch.inside().join("empty");
-        let mut answer = sshd.run(&["-t"], &empty, &[]);
-        if answer.as_ref().is_err_and(|Refused(said)| said.contains(NO_HOST_KEYS)) {
+        let empty = temporary.in_root().join("empty");
+        let mut checked = sshd.run(&["-t"], &empty, &[]);
+        if checked
+            .as_ref()
+            .is_err_and(|Refused(message)| message.contains(NO_HOST_KEYS))
+        {
             sshd.with_key = false;
-            answer = sshd.run(&["-t"], &empty, &[]);
+            checked = sshd.run(&["-t"], &empty, &[]);
         }
-        match answer {
+        match checked {
             Ok(_) => Ok(sshd),
-            Err(Refused(said)) => Err(Silent::DoesNotRun(said)),
+            Err(Refused(message)) => Err(SshdUnavailable::DoesNotRun(message)),
         }
     }
 
-    /// What is in effect for a connection with the configuration in `file`: `sshd -T`'s lines, sorted.
-    pub(crate) fn in_effect(&self, file: &Path, more: &[String], who: &Connection) -> Result<Vec<String>, Refused> {
-        let specification = who.specification();
-        let mut arguments: Vec<&str> = self.arguments.iter().chain(more).map(String::as_str).collect();
-        arguments.extend(["-T", "-C", &specification]);
-        let mut lines: Vec<String> = self.run(&arguments, file, &[])?.lines().map(str::to_owned).collect();
-        // Our throw-away key is among these.
+    /// Checks the configuration in `file`: `sshd -t`.
+    ///
+    /// # Errors
+    /// sshd refuses it.
+    pub(crate) fn check_validity(&self, file: &Path) -> Result<(), Refused> {
+        self.run(&self.arguments_and(&["-t"]), file, &[]).map(|_| ())
+    }
+
+    /// The effective configuration for a connection, given as `-C` takes it, with the configuration in `file`: the lines of
+    /// `sshd -T`, sorted, without the host keys.
+    ///
+    /// # Errors
+    /// sshd refuses the configuration.
+    pub(crate) fn effective_config(&self, file: &Path, connection: &str) -> Result<Vec<String>, Refused> {
+        let output = self.run(&self.arguments_and(&["-T", "-C", connection]), file, &[])?;
+        let mut lines: Vec<String> = output.lines().map(str::to_owned).collect();
+        // The temporary host key is among these.
         lines.retain(|line| !line.starts_with("hostkey "));
         lines.sort();
         Ok(lines)
     }
 
-    /// `sshd -t`: whether it would start with the configuration in `file`.
-    pub(crate) fn test(&self, file: &Path, more: &[String]) -> Result<(), Refused> {
-        let mut arguments: Vec<&str> = self.arguments.iter().chain(more).map(String::as_str).collect();
-        arguments.push("-t");
-        self.run(&arguments, file, &[]).map(|_| ())
-    }
-
-    /// The configuration that it reads without `-f`: it says so at the second `-d`, whatever it then makes of that.
+    /// The configuration file that it reads without `-f`. With `-dd` it prints the path before it checks anything.
     pub(crate) fn default_config(&self) -> Option<PathBuf> {
         let mut command = self.command();
         command
             .args(["-t", "-ddd", "-h"])
-            .arg(self.scratch.inside().join("key"));
-        let ended = subprocess::run(command, self.scratch.on_host()).ok()?;
-        let said = ended.stderr.lines().filter(|line| line.starts_with("debug2: "));
-        let mut files = said.filter_map(|line| line.split_once("load_server_config: filename "));
+            .arg(self.temporary.in_root().join("key"));
+        let output = subprocess::run(command, self.temporary.on_host()).ok()?;
+        let lines = output.stderr.lines().filter(|line| line.starts_with("debug2: "));
+        let mut files = lines.filter_map(|line| line.split_once("load_server_config: filename "));
         files.next().map(|(_, file)| PathBuf::from(file.trim()))
     }
 
+    fn arguments_and<'b>(&'b self, more: &[&'b str]) -> Vec<&'b str> {
+        let arguments = self.arguments.iter().map(String::as_str);
+        arguments.chain(more.iter().copied()).collect()
+    }
+
     fn command(&self) -> Command {
-        if self.disk.is_own_root() {
+        if self.root.is_running_system() {
             return Command::new(&self.program);
         }
         let mut command = Command::new("chroot");
-        command.arg(self.disk.on_host(Path::new("/"))).arg(&self.program);
+        command.arg(self.root.on_host(Path::new("/"))).arg(&self.program);
         command
     }
 
-    fn run(&self, arguments: &[&str], file: &Path, made: &[PathBuf]) -> Result<String, Refused> {
+    /// Runs sshd and returns its stdout. A directory that it lacks is created, unless it is among those `created` before.
+    fn run(&self, arguments: &[&str], file: &Path, created: &[PathBuf]) -> Result<String, Refused> {
         let mut command = self.command();
-        // The last -f counts, so that a copy is read where the unit has one of its own.
+        // The last -f counts, so sshd reads this file even if its unit has an -f.
         command.args(arguments).arg("-f").arg(file);
         if self.with_key {
-            command.arg("-h").arg(self.scratch.inside().join("key"));
+            command.arg("-h").arg(self.temporary.in_root().join("key"));
         }
-        let ended = subprocess::run(command, self.scratch.on_host()).map_err(|error| Refused(error.to_string()))?;
-        if ended.status == Some(0) {
-            return Ok(ended.stdout);
+        let output = subprocess::run(command, self.temporary.on_host()).map_err(|error| Refused(error.to_string()))?;
+        if output.status == Some(0) {
+            return Ok(output.stdout);
         }
-        let missing = ended.stderr.lines().find_map(|line| line.strip_prefix(MISSING_FOLDER));
-        match missing.map(|folder| PathBuf::from(folder.trim())) {
-            Some(folder) if !made.contains(&folder) => {
-                self.make(&folder)
-                    .map_err(|error| Refused(format!("{}: {error}", folder.display())))?;
-                self.run(arguments, file, &[folder])
+        let mut lines = output.stderr.lines();
+        let missing = lines.find_map(|line| line.strip_prefix(MISSING_DIRECTORY));
+        match missing.map(|directory| PathBuf::from(directory.trim())) {
+            Some(directory) if !created.contains(&directory) => {
+                self.create(&directory)
+                    .map_err(|error| Refused(format!("{}: {error}", directory.display())))?;
+                self.run(arguments, file, &[directory])
             }
-            _ => Err(Refused(words(&ended.stderr, ended.status))),
+            _ => Err(Refused(one_line(&output.stderr, output.status))),
         }
     }
 
-    fn make(&self, folder: &Path) -> io::Result<()> {
-        let on_host = self.disk.on_host(folder);
+    fn create(&self, directory: &Path) -> io::Result<()> {
+        let on_host = self.root.on_host(directory);
         fs::DirBuilder::new().mode(0o755).create(&on_host)?;
-        self.made.borrow_mut().push(on_host);
+        self.created.borrow_mut().push(on_host);
         Ok(())
     }
 }
 
-impl Drop for Sshd<'_> {
-    /// Takes the folders away again, unless an sshd has been started meanwhile that needs them.
+impl Drop for SshdProgram<'_> {
+    /// Removes the directories that were created, unless an sshd that needs them was started in the meantime.
     fn drop(&mut self) {
-        for folder in self.made.borrow().iter() {
-            if self.disk.is_own_root() && is_serving() {
+        for directory in self.created.borrow().iter() {
+            if self.root.is_running_system() && is_any_sshd_running() {
                 continue;
             }
-            let gone = fs::remove_dir(folder).is_ok();
-            // One that was started just now found the folder there, and cannot do without.
-            if gone && self.disk.is_own_root() && is_serving() {
-                let _ = fs::create_dir(folder);
+            let is_removed = fs::remove_dir(directory).is_ok();
+            // An sshd that was started just before needs the directory.
+            if is_removed && self.root.is_running_system() && is_any_sshd_running() {
+                let _ = fs::create_dir(directory);
             }
         }
     }
 }
 
 /// Whether any process is an sshd.
-fn is_serving() -> bool {
+fn is_any_sshd_running() -> bool {
     let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.any(|process| fs::read(process.path().join("comm")).is_ok_and(|name| name.starts_with(b"sshd")))
 }
 
-/// What sshd said, as one line.
-fn words(stderr: &str, status: Option<i32>) -> String {
+/// What sshd printed, as one line.
+fn one_line(stderr: &str, status: Option<i32>) -> String {
     let lines: Vec<String> = stderr.lines().map(|line| printable(line.trim().as_bytes())).collect();
     match lines.as_slice() {
         [] => format!(
@@ -201,24 +204,4 @@ fn words(stderr: &str, status: Option<i32>) -> String {
         ),
         lines => lines.join("; "),
     }
-}
-
-/// An ed25519 key of this moment, which no sshd ever serves with.
-fn write_host_key(path: &Path) -> io::Result<()> {
-    let cannot = |_| io::Error::other("no host key could be made");
-    let mut seed = [0; 32];
-    SystemRandom::new().fill(&mut seed).map_err(cannot)?;
-    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| cannot(ring::error::Unspecified))?;
-    let public = Ed25519PublicKey::try_from(pair.public_key().as_ref()).map_err(io::Error::other)?;
-    let private = Ed25519PrivateKey::from_bytes(&seed);
-    let key = KeypairData::from(Ed25519Keypair { public, private });
-    let text = PrivateKey::new(key, "throw-away")
-        .and_then(|key| key.to_openssh(LineEnding::LF))
-        .map_err(io::Error::other)?;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Runs another program to its end, within a time, and reads what it says.
+//! Runs another program with a time limit, and reads its output.
 
 use std::fs::File;
 use std::io;
@@ -9,31 +9,38 @@ use std::time::{Duration, Instant};
 
 use eic_authorized_keys::host::regular_file;
 
-/// How long sshd or systemctl may take; a reload waits for sshd to be up again.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long sshd or systemctl may take; systemctl waits until sshd has reloaded.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether the program has ended.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How often to check whether the program has exited.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What is read of its output; `sshd -T` writes about 5 KiB.
-const OUTPUT_BYTES: u64 = 1024 * 1024;
+/// How much of its output is read; `sshd -T` writes about 5 KiB.
+const MAX_OUTPUT_BYTES: u64 = 1024 * 1024;
 
-/// What a program did.
+/// How a program ended, and what it printed.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Output {
+    /// The exit status; `None` if a signal ended it.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// Runs a program with a plain environment, its output going to files in `scratch`, so that it never waits for us.
-pub(crate) fn run(command: Command, scratch: &Path) -> io::Result<Ended> {
-    run_within(PATIENCE, command, scratch)
+/// Runs a program with a minimal environment. Its output goes to files in `temporary`, so that it never blocks on a pipe.
+///
+/// # Errors
+/// It cannot be run, or does not exit in time.
+pub(crate) fn run(command: Command, temporary: &Path) -> io::Result<Output> {
+    run_within(TIMEOUT, command, temporary)
 }
 
-/// As [`run`], with another patience.
-pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Path) -> io::Result<Ended> {
-    let (stdout, stderr) = (scratch.join("stdout"), scratch.join("stderr"));
+/// As [`run`], with another time limit.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_within(timeout: Duration, mut command: Command, temporary: &Path) -> io::Result<Output> {
+    let (stdout, stderr) = (temporary.join("stdout"), temporary.join("stderr"));
     let mut child = command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -42,7 +49,7 @@ pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Pat
         .stdout(File::create(&stdout)?)
         .stderr(File::create(&stderr)?)
         .spawn()?;
-    let end = Instant::now() + patience;
+    let end = Instant::now() + timeout;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status.code();
@@ -50,14 +57,15 @@ pub(crate) fn run_within(patience: Duration, mut command: Command, scratch: &Pat
         if Instant::now() >= end {
             child.kill()?;
             child.wait()?;
-            let words = format!("it did not answer within {} seconds", patience.as_secs());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            let message = format!("it did not answer within {} seconds", timeout.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
         }
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
     };
-    let text =
-        |path: &Path| regular_file::read(path, OUTPUT_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Ok(Ended {
+    let text = |path: &Path| {
+        regular_file::read(path, MAX_OUTPUT_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(Output {
         status,
         stdout: text(&stdout)?,
         stderr: text(&stderr)?,

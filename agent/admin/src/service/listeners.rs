@@ -1,4 +1,5 @@
-//! The sshds that listen here: what each is configured to run for keys, and whether it has read that as it is now.
+//! The listening sshds: which AuthorizedKeysCommand each is configured to run, and whether it has read its configuration since
+//! that changed.
 
 use std::fmt;
 use std::io;
@@ -8,27 +9,33 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::problems::{Kind, Problem};
-use super::sshd_service::{SSHD_CONFIG, Setup};
-use crate::hook::keys_command::{self, HISTORICAL, InEffect, Owner, PROGRAM};
-use crate::host::listening_sshds::{self, Listening};
-use crate::host::systemctl::Systemd;
-use crate::host::temporary_directory::Scratch;
-use crate::sshd::command_line::{Arguments, listener_title};
-use crate::sshd::sshd_config::{Place, SshdConfig};
+use super::sshd_service::{SSHD_CONFIG, SshdService};
+use crate::files::{Place, printable_path};
+use crate::hook::keys_command::{self, CommandInEffect};
+use crate::hook::owner::{AWS_PROGRAMS, Owner, PROGRAM};
+use crate::host::listening_sshds::{self, ListeningSshd};
+use crate::host::systemctl::Systemctl;
+use crate::host::temporary_directory::TemporaryDirectory;
+use crate::sshd::command_line::{CommandLine, listener_title};
+use crate::sshd::sshd_config::SshdConfig;
 use crate::systemd::unit::Unit;
 use eic_verify::text::printable;
 
-/// How far apart a change and a start must be to be told apart: /proc counts starts in 10 ms (`USER_HZ`), and a kernel
-/// stamps files with a clock that is up to 10 ms behind (`CONFIG_HZ=100`).
-pub(crate) const GRAIN: Duration = Duration::from_millis(10);
+/// How far apart a change and a start must be for their time stamps to show which came first: /proc counts starts in 10 ms
+/// (`USER_HZ`), and the clock of file time stamps lags by up to 10 ms (`CONFIG_HZ=100`).
+pub(crate) const CLOCK_GRANULARITY: Duration = Duration::from_millis(10);
 
-/// What a configuration has sshd run for keys.
+/// Which AuthorizedKeysCommand a configuration makes sshd run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Configured {
+    /// This program.
     Hooked,
+    /// This program, by the lines of AWS's package.
     HookedByAws,
+    /// Another command.
     AnotherCommand,
+    /// None.
     NotHooked,
 }
 
@@ -39,32 +46,33 @@ impl fmt::Display for Configured {
 }
 
 impl Configured {
-    pub(crate) fn of(in_effect: &InEffect) -> Self {
+    /// The state for a command in effect.
+    pub(crate) fn of(in_effect: &CommandInEffect) -> Self {
         match in_effect {
-            InEffect::Nothing => Self::NotHooked,
-            InEffect::Ours(Owner::Aws) | InEffect::OursForSome(Owner::Aws) => Self::HookedByAws,
-            InEffect::Ours(_) | InEffect::OursForSome(_) => Self::Hooked,
-            InEffect::Others(_) => Self::AnotherCommand,
+            CommandInEffect::NoCommand => Self::NotHooked,
+            CommandInEffect::Ours(Owner::Aws) | CommandInEffect::OursInMatch(Owner::Aws) => Self::HookedByAws,
+            CommandInEffect::Ours(_) | CommandInEffect::OursInMatch(_) => Self::Hooked,
+            CommandInEffect::Other(_) => Self::AnotherCommand,
         }
     }
 
-    /// Whether pushed keys can log in by it.
-    pub(crate) fn uses_us(self) -> bool {
+    /// Whether pushed keys can log in with it.
+    pub(crate) fn runs_our_program(self) -> bool {
         matches!(self, Self::Hooked | Self::HookedByAws)
     }
 }
 
-/// Whether an sshd acts on its configuration as it is now.
+/// Whether an sshd uses its present configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
-    /// It does.
+    /// It has read the present configuration.
     UpToDate,
-    /// A file, or a folder that an Include looks into, has changed since it read them.
+    /// A configuration file, or a directory named by an Include, has changed since it read them.
     Stale,
-    /// Its unit would start it with other options that decide on keys.
+    /// Its unit now has other options that decide whether a pushed key can log in.
     OtherOptions,
-    /// Which configuration it reads is not known.
+    /// It is not known which configuration it reads.
     NotJudged,
 }
 
@@ -74,59 +82,65 @@ impl fmt::Display for State {
     }
 }
 
-/// A listening sshd.
+/// A listening sshd, as `status --json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listener {
     pub(crate) pid: u32,
     pub(crate) command_line: String,
-    /// The unit whose main process it is, where that is one of sshd's own.
+    /// The unit of sshd whose main process it is, if any.
     pub(crate) unit: Option<String>,
     pub(crate) configuration: Option<String>,
-    /// What that configuration has it run, as it is now.
+    /// What its present configuration makes it run.
     pub(crate) configured: Option<Configured>,
     pub(crate) state: State,
-    /// Why it was not judged.
+    /// Why its state is [`State::NotJudged`].
     pub(crate) reason: Option<String>,
 }
 
-/// The listening sshds of this system; none of another root.
+/// Finds the listening sshds of the running system; none for another root directory.
 ///
 /// # Errors
-/// Where this is not root, who alone can see them.
-pub(crate) fn look(setup: &Setup<'_>, scratch: &Scratch) -> io::Result<Vec<Listener>> {
-    if !setup.disk.is_own_root() {
+/// The caller is not root, and cannot see them.
+pub(crate) fn find(service: &SshdService<'_>, temporary: &TemporaryDirectory) -> io::Result<Vec<Listener>> {
+    if !service.root.is_running_system() {
         return Ok(Vec::new());
     }
-    let sshds = listening_sshds::sshds()?;
-    let systemd = Systemd::find(setup.disk, scratch.on_host()).filter(|_| !sshds.is_empty());
-    let main = |unit: &'_ Unit| Some((systemd.as_ref()?.main_pid(&unit.name)?, unit.name.clone()));
-    let units: Vec<(u32, String)> = setup.units.iter().filter_map(main).collect();
-    let judged = sshds.into_iter().map(|sshd| {
+    let sshds = listening_sshds::find()?;
+    let systemctl = Systemctl::find(service.root, temporary.on_host()).filter(|_| !sshds.is_empty());
+    let main_process = |unit: &'_ Unit| Some((systemctl.as_ref()?.main_pid(&unit.name)?, unit.name.clone()));
+    let units: Vec<(u32, String)> = service.units.iter().filter_map(main_process).collect();
+    let listeners = sshds.into_iter().map(|sshd| {
         let unit = units.iter().find(|(pid, _)| *pid == sshd.pid);
-        judge(setup, scratch, &sshd, unit.map(|(_, name)| name.clone()))
+        examine(service, temporary, &sshd, unit.map(|(_, name)| name.clone()))
     });
-    Ok(judged.collect())
+    Ok(listeners.collect())
 }
 
-fn judge(setup: &Setup<'_>, scratch: &Scratch, sshd: &Listening, unit: Option<String>) -> Listener {
+fn examine(
+    service: &SshdService<'_>,
+    temporary: &TemporaryDirectory,
+    sshd: &ListeningSshd,
+    unit: Option<String>,
+) -> Listener {
     let mut listener = Listener {
         pid: sshd.pid,
-        command_line: shown(&sshd.command_line),
+        command_line: printable_command_line(&sshd.command_line),
         unit,
         configuration: None,
         configured: None,
         state: State::NotJudged,
         reason: None,
     };
-    match configuration(setup, sshd, listener.unit.is_some()) {
-        Ok((arguments, path)) => {
-            let has_other_options = listener.unit.is_some() && !arguments.is_same_for_keys(&setup.arguments);
-            let config = read(setup, &arguments, &path, sshd.pid);
-            listener.configuration = Some(printable(path.as_os_str().as_encoded_bytes()));
+    match configuration(service, sshd, listener.unit.is_some()) {
+        Ok((command_line, path)) => {
+            let has_same_options = command_line.has_same_key_settings(&service.command_line);
+            let has_other_options = listener.unit.is_some() && !has_same_options;
+            let config = read(service, &command_line, &path, sshd.pid);
+            listener.configuration = Some(printable_path(&path));
             listener.configured = Some(Configured::of(&keys_command::in_effect(&config)));
             listener.state = if has_other_options {
                 State::OtherOptions
-            } else if has_read(setup, &config, sshd, scratch) {
+            } else if has_read(service, &config, sshd, temporary) {
                 State::UpToDate
             } else {
                 State::Stale
@@ -137,70 +151,86 @@ fn judge(setup: &Setup<'_>, scratch: &Scratch, sshd: &Listening, unit: Option<St
     listener
 }
 
-/// Its arguments and the configuration that it reads, or why that is not known.
-fn configuration(setup: &Setup<'_>, sshd: &Listening, is_of_unit: bool) -> Result<(Arguments, PathBuf), String> {
-    let arguments =
-        Arguments::of_process(&sshd.command_line).ok_or_else(|| "its command line cannot be understood".to_owned())?;
-    // What the unit starts was asked itself.
-    let is_known = is_of_unit || sshd.program == setup.disk.on_host(&setup.arguments.program);
-    let path = match &arguments.config {
+/// The command line of an sshd and the configuration file that it reads, or why they are not known.
+fn configuration(
+    service: &SshdService<'_>,
+    sshd: &ListeningSshd,
+    is_of_unit: bool,
+) -> Result<(CommandLine, PathBuf), String> {
+    let command_line = CommandLine::of_process(&sshd.command_line)
+        .ok_or_else(|| "its command line cannot be understood".to_owned())?;
+    // The unit's sshd was run, and named the file that it reads by default.
+    let is_known = is_of_unit || sshd.program == service.root.on_host(&service.command_line.program);
+    let path = match &command_line.config {
         Some(path) => path.clone(),
-        None if is_known => setup
-            .elsewhere
+        None if is_known => service
+            .other_default
             .get()
             .cloned()
             .unwrap_or_else(|| PathBuf::from(SSHD_CONFIG)),
         None => {
-            let program = printable(sshd.program.as_os_str().as_encoded_bytes());
+            let program = printable_path(&sshd.program);
             return Err(format!("where {program} has its configuration is not known"));
         }
     };
-    if path.is_absolute() && sshd.shares(&path) {
-        Ok((arguments, path))
+    if path.is_absolute() && sshd.sees_same_file(&path) {
+        Ok((command_line, path))
     } else {
-        let path = printable(path.as_os_str().as_encoded_bytes());
+        let path = printable_path(&path);
         Err(format!("{path} is not the same file for it as here"))
     }
 }
 
-/// The configuration with the options that this sshd was started with.
-fn read(setup: &Setup<'_>, arguments: &Arguments, path: &Path, pid: u32) -> SshdConfig {
+/// The configuration of an sshd that was started with this command line.
+fn read(service: &SshdService<'_>, command_line: &CommandLine, path: &Path, pid: u32) -> SshdConfig {
     let place = Place {
         file: PathBuf::from(format!("/proc/{pid}/cmdline")),
         line: 1,
     };
-    let options = arguments.options.iter();
+    let options = command_line.options.iter();
     let options: Vec<_> = options.map(|option| (option.clone(), place.clone())).collect();
-    SshdConfig::read(setup.disk, path, &options)
+    SshdConfig::read(service.root, path, &options)
 }
 
-/// Whether it read its configuration after the last change to any of it.
-fn has_read(setup: &Setup<'_>, config: &SshdConfig, sshd: &Listening, scratch: &Scratch) -> bool {
-    let changes = config.read_from().map(|path| setup.disk.changed(path));
-    let newest = changes.max().unwrap_or_default().after(GRAIN);
-    sshd.before_reading(scratch.on_host()).any(|moment| newest <= moment)
+/// Whether an sshd read its configuration after the last change to it.
+fn has_read(
+    service: &SshdService<'_>,
+    config: &SshdConfig,
+    sshd: &ListeningSshd,
+    temporary: &TemporaryDirectory,
+) -> bool {
+    let changes = config.depends_on().map(|path| service.root.changed_at(path));
+    let newest = changes.max().unwrap_or_default().plus(CLOCK_GRANULARITY);
+    sshd.times_before_reading(temporary.on_host())
+        .any(|time| newest <= time)
 }
 
-/// A command line as an admin would write it: the words, without what sshd adds to them.
-fn shown(command_line: &[u8]) -> String {
+/// A command line for messages: the program and its arguments, without what sshd adds in its title.
+fn printable_command_line(command_line: &[u8]) -> String {
     let text = String::from_utf8_lossy(command_line).replace('\0', " ");
     let text = text.trim();
     printable(listener_title(text).unwrap_or(text).as_bytes())
 }
 
-/// The units that start no sshd now, but will, as a socket's does, with options that their files no longer have.
-pub(crate) fn outdated_units(setup: &Setup<'_>, scratch: &Scratch, listeners: &[Listener]) -> Vec<Problem> {
-    let Some(systemd) = Systemd::find(setup.disk, scratch.on_host()) else {
+/// The units that run no sshd now, but would start one, as a socket's template does, with options that are no longer in their
+/// files.
+pub(crate) fn outdated_units(
+    service: &SshdService<'_>,
+    temporary: &TemporaryDirectory,
+    listeners: &[Listener],
+) -> Vec<Problem> {
+    let Some(systemctl) = Systemctl::find(service.root, temporary.on_host()) else {
         return Vec::new();
     };
     let is_idle = |unit: &&Unit| listeners.iter().all(|its| its.unit.as_ref() != Some(&unit.name));
     let is_other = |unit: &&Unit| {
-        let known = systemd.exec_start(&unit.name).unwrap_or_default();
+        let known = systemctl.exec_start(&unit.name).unwrap_or_default();
         let written = unit.exec_start.as_ref().map_or("", |(line, _)| line);
-        let mut programs = [PROGRAM].into_iter().chain(HISTORICAL);
-        systemd.is_outdated(&unit.name) && programs.any(|program| known.contains(program) != written.contains(program))
+        let mut programs = [PROGRAM].into_iter().chain(AWS_PROGRAMS);
+        systemctl.needs_daemon_reload(&unit.name)
+            && programs.any(|program| known.contains(program) != written.contains(program))
     };
-    let units = setup.units.iter().filter(is_idle).filter(is_other);
+    let units = service.units.iter().filter(is_idle).filter(is_other);
     let problems = units.map(|unit| {
         let what = format!("systemd has not read the files of {} since they changed", unit.name);
         Problem::new(Kind::SshdNotUpToDate, what, "systemctl daemon-reload")
@@ -208,36 +238,37 @@ pub(crate) fn outdated_units(setup: &Setup<'_>, scratch: &Scratch, listeners: &[
     problems.collect()
 }
 
-/// What keeps the listening sshds from doing what `configured` says.
+/// The listening sshds that do not run what `configured` says.
 pub(crate) fn problems(listeners: &[Listener], configured: Configured) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = listeners.iter().filter_map(Listener::lag).collect();
+    let mut problems: Vec<Problem> = listeners.iter().filter_map(Listener::not_up_to_date).collect();
     let current = || listeners.iter().filter(|its| its.state == State::UpToDate);
-    let using = || current().filter(|its| its.configured.is_some_and(Configured::uses_us));
+    let using = || current().filter(|its| its.configured.is_some_and(Configured::runs_our_program));
     let is_known = listeners.iter().all(|its| its.state != State::NotJudged);
-    if configured.uses_us() {
+    if configured.runs_our_program() {
         if problems.is_empty() && is_known && using().next().is_none() {
-            problems.extend(listeners.iter().map(Listener::reads_another));
+            problems.extend(listeners.iter().map(Listener::reads_another_configuration));
         }
     } else {
-        problems.extend(using().map(Listener::uses_us_too));
+        problems.extend(using().map(Listener::runs_our_program_too));
     }
     problems
 }
 
-/// Whether it cannot be told what the listening sshds do: those that could be judged leave it open.
+/// Whether it is unknown what the listening sshds run: none of those that are known settles it.
 pub(crate) fn is_unknown(listeners: &[Listener], configured: Configured) -> bool {
-    let using = |its: &Listener| its.state == State::UpToDate && its.configured.is_some_and(Configured::uses_us);
+    let using =
+        |its: &Listener| its.state == State::UpToDate && its.configured.is_some_and(Configured::runs_our_program);
     let some_not_judged = listeners.iter().any(|its| its.state == State::NotJudged);
-    some_not_judged && !(configured.uses_us() && listeners.iter().any(using))
+    some_not_judged && !(configured.runs_our_program() && listeners.iter().any(using))
 }
 
 impl Listener {
-    /// How it is called in a sentence.
+    /// How messages name it.
     pub(crate) fn name(&self) -> String {
         format!("sshd (pid {}: {})", self.pid, self.command_line)
     }
 
-    fn lag(&self) -> Option<Problem> {
+    fn not_up_to_date(&self) -> Option<Problem> {
         let (what, remedy) = match (self.state, &self.unit) {
             (State::OtherOptions, Some(unit)) => (
                 format!("{} was started with other options than {unit} has now", self.name()),
@@ -258,7 +289,7 @@ impl Listener {
         Some(Problem::new(Kind::SshdNotUpToDate, what, remedy))
     }
 
-    fn reads_another(&self) -> Problem {
+    fn reads_another_configuration(&self) -> Problem {
         let config = self.configuration.as_deref().unwrap_or_default();
         Problem::new(
             Kind::SshdReadsAnotherConfiguration,
@@ -267,7 +298,7 @@ impl Listener {
         )
     }
 
-    fn uses_us_too(&self) -> Problem {
+    fn runs_our_program_too(&self) -> Problem {
         let config = self.configuration.as_deref().unwrap_or_default();
         Problem::new(
             Kind::AnotherSshdUsesIt,
@@ -301,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_sshd_that_lags_behind_is_a_problem_whatever_is_configured() {
+    fn an_sshd_that_is_not_up_to_date_is_a_problem_whatever_is_configured() {
         for state in [State::Stale, State::OtherOptions] {
             for configured in [Configured::Hooked, Configured::NotHooked, Configured::AnotherCommand] {
                 let lagging = [listener(state, Some(configured))];
@@ -339,7 +370,10 @@ mod tests {
     #[test]
     fn a_command_line_is_shown_without_what_sshd_adds_and_without_control_characters() {
         let title = b"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0\0";
-        assert_eq!(shown(title), "/usr/sbin/sshd -D");
-        assert_eq!(shown(b"/usr/sbin/sshd\0-D\x1b[2J\0"), "/usr/sbin/sshd -D\\x1b[2J");
+        assert_eq!(printable_command_line(title), "/usr/sbin/sshd -D");
+        assert_eq!(
+            printable_command_line(b"/usr/sbin/sshd\0-D\x1b[2J\0"),
+            "/usr/sbin/sshd -D\\x1b[2J"
+        );
     }
 }

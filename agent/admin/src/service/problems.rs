@@ -1,4 +1,4 @@
-//! What keeps pushed keys from logging in though sshd is configured for them, each with its remedy.
+//! What keeps pushed keys from logging in although sshd runs this program, each problem with its remedy.
 
 use std::fmt;
 use std::os::unix::process::CommandExt;
@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::sshd_service::{InEffect, Setup};
-use crate::hook::command_user::Account;
+use super::effective_config::EffectiveConfig;
+use super::sshd_service::SshdService;
 use crate::hook::keys_command;
+use crate::hook::owner::{PROGRAM, USER};
 use crate::host::accounts;
 use crate::host::subprocess;
-use crate::host::temporary_directory::Scratch;
+use crate::host::temporary_directory::TemporaryDirectory;
+use crate::passwd::Account;
 use eic_authorized_keys::host::safe_path;
 use eic_verify::text::printable;
 
-/// How long the program may take to print its version; it takes a millisecond.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the program may take to print its version, which takes a millisecond.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which problem, as other programs know it.
+/// Which problem it is, as `status --json` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -52,7 +54,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A problem, as a clause each; neither ends in a full stop.
+/// A problem and its remedy, each a clause without a full stop at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Problem {
     pub(crate) kind: Kind,
@@ -76,24 +78,28 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What keeps sshd from running the program, or from accepting what that prints. `answers` are sshd's own, to
-/// each connection that it was asked about.
-pub(crate) fn of_setup(setup: &Setup<'_>, scratch: Option<&Scratch>, answers: &[InEffect]) -> Vec<Problem> {
-    let scratch = scratch.filter(|_| setup.disk.is_own_root());
-    let mut problems: Vec<Problem> = not_accepted(setup, answers).into_iter().collect();
-    for (program, user) in keys_command::ours_with_users(&setup.config) {
-        let found = match account(setup, scratch, user) {
-            Ok(account) => unusable(setup, scratch.zip(Some(account)), &program).err(),
+/// Finds what keeps sshd from running the program, or from accepting the keys that it prints. `answers` is sshd's effective
+/// configuration for each connection that it was asked about.
+pub(crate) fn find(
+    service: &SshdService<'_>,
+    temporary: Option<&TemporaryDirectory>,
+    answers: &[EffectiveConfig],
+) -> Vec<Problem> {
+    let temporary = temporary.filter(|_| service.root.is_running_system());
+    let mut problems: Vec<Problem> = not_accepted(service, answers).into_iter().collect();
+    for (program, user) in keys_command::our_programs_with_users(&service.config) {
+        let problem = match account(service, temporary, user) {
+            Ok(account) => check_program(service, temporary.zip(Some(account)), &program).err(),
             Err(problem) => Some(problem),
         };
-        problems.extend(found.filter(|problem| !problems.contains(problem)));
+        problems.extend(problem.filter(|problem| !problems.contains(problem)));
     }
     problems
 }
 
-/// Where sshd accepts no keys at all, or no list of methods has them.
-fn not_accepted(setup: &Setup<'_>, answers: &[InEffect]) -> Option<Problem> {
-    if let Some(line) = setup.config.pubkey_off() {
+/// The problem if sshd accepts no keys at all, or no authentication method list contains publickey.
+fn not_accepted(service: &SshdService<'_>, answers: &[EffectiveConfig]) -> Option<Problem> {
+    if let Some(line) = service.config.pubkey_authentication_off() {
         return Some(Problem::new(
             Kind::PublickeyNotAccepted,
             format!("sshd accepts no keys at all: PubkeyAuthentication no ({})", line.place),
@@ -103,8 +109,8 @@ fn not_accepted(setup: &Setup<'_>, answers: &[InEffect]) -> Option<Problem> {
     let methods = answers
         .first()
         .map_or("any", |answer| answer.value("authenticationmethods"));
-    let takes_key = |list: &str| list == "any" || list.split(',').any(|method| method == "publickey");
-    let none = !methods.split_whitespace().any(takes_key);
+    let accepts_keys = |list: &str| list == "any" || list.split(',').any(|method| method == "publickey");
+    let none = !methods.split_whitespace().any(accepts_keys);
     none.then(|| {
         Problem::new(
             Kind::PublickeyNotAccepted,
@@ -117,12 +123,12 @@ fn not_accepted(setup: &Setup<'_>, answers: &[InEffect]) -> Option<Problem> {
     })
 }
 
-/// The command's user.
-fn account(setup: &Setup<'_>, scratch: Option<&Scratch>, user: &str) -> Result<Account, Problem> {
+/// The account of AuthorizedKeysCommandUser.
+fn account(service: &SshdService<'_>, temporary: Option<&TemporaryDirectory>, user: &str) -> Result<Account, Problem> {
     let name = printable(user.as_bytes());
-    let looked_up = match scratch {
-        Some(scratch) => accounts::account(setup.disk, scratch, user),
-        None => Ok(accounts::in_file(setup.disk, user)),
+    let looked_up = match temporary {
+        Some(temporary) => accounts::look_up(service.root, temporary, user),
+        None => Ok(accounts::in_passwd(service.root, user)),
     };
     let missing = |what: String| Problem::new(Kind::UserMissing, what, remedy_for(user));
     match looked_up {
@@ -130,28 +136,32 @@ fn account(setup: &Setup<'_>, scratch: Option<&Scratch>, user: &str) -> Result<A
         Ok(None) => Err(missing(format!(
             "there is no user {name}, so sshd does not run the program"
         ))),
-        Err(words) => Err(missing(format!("the user {name} cannot be looked up: {words}"))),
+        Err(error) => Err(missing(format!("the user {name} cannot be looked up: {error}"))),
     }
 }
 
 fn remedy_for(user: &str) -> String {
-    if user == keys_command::USER {
+    if user == USER {
         format!("useradd --system --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin {user}")
     } else {
         "name a user that exists as AuthorizedKeysCommandUser, and reload sshd".to_owned()
     }
 }
 
-/// Whether sshd can run the program: its own rule, and then, on the running system, whether it starts as that user.
-fn unusable(setup: &Setup<'_>, run_as: Option<(&Scratch, Account)>, program: &str) -> Result<(), Problem> {
+/// Checks that sshd can run the program: that its path is safe, and on the running system that it starts as that user.
+fn check_program(
+    service: &SshdService<'_>,
+    run_as: Option<(&TemporaryDirectory, Account)>,
+    program: &str,
+) -> Result<(), Problem> {
     let problem = |what: String, remedy: &str| Problem::new(Kind::ProgramUnusable, what, remedy);
-    safe_path::check(setup.disk.root(), Path::new(program)).map_err(|error| {
+    safe_path::check(service.root.path(), Path::new(program)).map_err(|error| {
         let remedy = "install the package again, or give the program and its directories to root, and let nobody else write them";
         problem(format!("sshd does not run the program: {error}"), remedy)
     })?;
-    // AWS's own program would ask IMDS.
-    let is_ours = setup.disk.resolve(Path::new(program)) == setup.disk.resolve(Path::new(keys_command::PROGRAM));
-    let Some((scratch, account)) = run_as.filter(|_| is_ours) else {
+    // AWS's own program would query IMDS.
+    let is_ours = service.root.resolve(Path::new(program)) == service.root.resolve(Path::new(PROGRAM));
+    let Some((temporary, account)) = run_as.filter(|_| is_ours) else {
         return Ok(());
     };
     let mut command = Command::new(program);
@@ -160,23 +170,23 @@ fn unusable(setup: &Setup<'_>, run_as: Option<(&Scratch, Account)>, program: &st
         .uid(account.uid)
         .gid(account.gid)
         .current_dir("/");
-    let said = match subprocess::run_within(PATIENCE, command, scratch.on_host()) {
-        Ok(ended) if ended.status == Some(0) => return Ok(()),
-        Ok(ended) => format!(
+    let failure = match subprocess::run_within(VERSION_TIMEOUT, command, temporary.on_host()) {
+        Ok(output) if output.status == Some(0) => return Ok(()),
+        Ok(output) => format!(
             "{} --version failed: {}",
             program,
-            printable(ended.stderr.trim().as_bytes())
+            printable(output.stderr.trim().as_bytes())
         ),
         Err(error) => format!("{program} cannot be run: {error}"),
     };
-    Err(if setup.disk.is_noexec(Path::new(program)) {
+    Err(if service.root.is_noexec(Path::new(program)) {
         problem(
             format!("sshd cannot run the program: {program} is on a file system that is mounted noexec"),
             "mount that file system without noexec",
         )
     } else {
         problem(
-            format!("sshd cannot run the program as its user: {said}"),
+            format!("sshd cannot run the program as its user: {failure}"),
             "install the package again, or let that user run the program (mode 0711) and enter its directories (mode 0755)",
         )
     })

@@ -1,21 +1,21 @@
-//! The lists after `Match Address` and `Match LocalAddress`: networks and patterns, as OpenSSH's addrmatch.c reads them.
+//! Lists of networks and patterns, as `Match Address` and `Match LocalAddress` use them (`addr_match_list` in addrmatch.c).
 //!
-//! `ipnet` agrees with addr.c on networks, except that it takes bits after the prefix (`10.0.0.1/8`), at which sshd stops.
+//! `ipnet` agrees with addr.c on networks, except that it accepts bits after the prefix (`10.0.0.1/8`), which sshd refuses.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::pattern;
+use super::pattern_list;
 
-/// What an entry of a list is.
+/// An entry of a list.
 enum Entry<'a> {
     Network(IpNet),
     Pattern(&'a str),
-    /// An address in a notation that getaddrinfo(3) knows and this program does not (`127.1`, `fe80::1%eth0`), or a prefix
-    /// length above 128, at which only newer releases stop.
+    /// An address in a notation that getaddrinfo(3) accepts and this program does not (`127.1`, `fe80::1%eth0`), or a prefix
+    /// length above 128, which only newer releases refuse.
     Unknown,
-    /// sshd stops at it.
+    /// sshd refuses it.
     Invalid,
 }
 
@@ -47,7 +47,7 @@ fn read(entry: &str) -> Entry<'_> {
         .map_or(Entry::Invalid, Entry::Network)
 }
 
-/// Whether a text that is no usual address may be one of inet_aton(3), or has a zone.
+/// Whether a text may be an address in another notation of inet_aton(3), or with a zone.
 fn is_other_notation(text: &str) -> bool {
     let is_of_numbers = text
         .chars()
@@ -55,8 +55,8 @@ fn is_other_notation(text: &str) -> bool {
     text.contains('%') || text.starts_with(|c: char| c.is_ascii_digit()) && is_of_numbers
 }
 
-/// Whether this program can tell what a list matches; `None` where sshd refuses the list.
-pub(super) fn is_known(list: &str) -> Option<bool> {
+/// Whether this program knows what a list matches; `None` if sshd refuses the list.
+pub(crate) fn is_known(list: &str) -> Option<bool> {
     let mut known = true;
     for (_, entry) in entries(list) {
         match entry {
@@ -68,28 +68,29 @@ pub(super) fn is_known(list: &str) -> Option<bool> {
     Some(known)
 }
 
-/// Whether an address matches a list: one entry matches, and none that is negated.
-pub(super) fn matches(list: &str, address: &str) -> bool {
+/// Whether an address matches a list: an entry matches, and no negated entry does.
+pub(crate) fn matches(list: &str, address: &str) -> bool {
     let Ok(parsed) = address.parse::<IpAddr>() else {
         return false;
     };
     let mut positive = false;
     for (negated, entry) in entries(list) {
-        let matches = match entry {
+        let is_match = match entry {
             Entry::Network(network) => network.contains(&parsed),
-            Entry::Pattern(pattern) => pattern::matches(pattern, address),
+            Entry::Pattern(pattern) => pattern_list::pattern_matches(pattern, address),
             Entry::Unknown | Entry::Invalid => false,
         };
-        if matches && negated {
+        if is_match && negated {
             return false;
         }
-        positive |= matches;
+        positive |= is_match;
     }
     positive
 }
 
-/// An address that matches a list, where one is easily made: of a network its first, of a pattern with ones filled in.
-pub(super) fn example(list: &str) -> Option<String> {
+/// An address that matches a list: the first of a network, or a pattern with its wildcards filled in. `None` if none of these
+/// matches.
+pub(crate) fn example(list: &str) -> Option<String> {
     let positive = entries(list).filter(|(negated, _)| !negated);
     let mut examples = positive.flat_map(|(_, entry)| match entry {
         Entry::Network(network) => {

@@ -1,10 +1,10 @@
-//! The arguments of an sshd, as far as they matter to key commands: of one that a unit starts, and of one that runs.
+//! The command line of an sshd: of one that a unit starts, and of one that is running.
 
 use std::path::PathBuf;
 
 use super::config_line;
 
-/// The options of sshd(8) that take a value.
+/// The options of sshd(8) that take an argument.
 const WITH_VALUE: &str = "bcCEfghkopu";
 
 /// The keywords that decide whether a pushed key can log in.
@@ -15,70 +15,74 @@ const RELEVANT: [&str; 4] = [
     "authenticationmethods",
 ];
 
-/// What sshd gets on its command line that matters here.
+/// A command line, as far as it decides which keys sshd accepts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    /// The program, with its path.
+pub(crate) struct CommandLine {
+    /// The path of sshd.
     pub(crate) program: PathBuf,
-    /// The configuration, where it is not the usual one.
+    /// The argument of `-f`: the configuration file, if it is not the default one.
     pub(crate) config: Option<PathBuf>,
-    /// The value of each `-o`.
+    /// The argument of each `-o`.
     pub(crate) options: Vec<String>,
-    /// What to give sshd when asking what it would do: the above and ports, but nothing that makes it serve or log.
-    pub(crate) when_asking: Vec<String>,
+    /// The arguments for a call with `-t` or `-T`: the above, host keys and ports, but none that makes sshd serve or log.
+    pub(crate) test_arguments: Vec<String>,
 }
 
-impl Arguments {
-    /// Reads the words after the program as getopt(3) does; `None` where sshd would not take them.
-    pub(crate) fn read(program: PathBuf, words: impl IntoIterator<Item = String>) -> Option<Self> {
-        let mut arguments = Self {
+impl CommandLine {
+    /// Reads the arguments after the program as getopt(3) does; `None` if sshd would refuse them.
+    pub(crate) fn read(program: PathBuf, arguments: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut command_line = Self {
             program,
             ..Self::default()
         };
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            let mut letters = word.strip_prefix('-')?.chars();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut letters = argument.strip_prefix('-')?.chars();
             while let Some(letter) = letters.next() {
                 if !WITH_VALUE.contains(letter) {
                     if "46".contains(letter) {
-                        arguments.when_asking.push(format!("-{letter}"));
+                        command_line.test_arguments.push(format!("-{letter}"));
                     }
                     continue;
                 }
                 let attached: String = letters.by_ref().collect();
-                let value = if attached.is_empty() { words.next()? } else { attached };
+                let value = if attached.is_empty() {
+                    arguments.next()?
+                } else {
+                    attached
+                };
                 match letter {
-                    'f' => arguments.config = Some(PathBuf::from(&value)),
-                    'o' => arguments.options.push(value.clone()),
+                    'f' => command_line.config = Some(PathBuf::from(&value)),
+                    'o' => command_line.options.push(value.clone()),
                     _ => {}
                 }
                 if "fohp".contains(letter) {
-                    arguments.when_asking.extend([format!("-{letter}"), value]);
+                    command_line.test_arguments.extend([format!("-{letter}"), value]);
                 }
             }
         }
-        Some(arguments)
+        Some(command_line)
     }
 
-    /// Reads `/proc/PID/cmdline` of a listening sshd; `None` for any other process of sshd, and for what cannot be
-    /// understood.
+    /// Reads `/proc/PID/cmdline` of a listening sshd; `None` for any other process of sshd, and for a command line that is
+    /// not understood.
     ///
-    /// From 8.2 on, sshd writes its name and its arguments (`sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`),
-    /// with one space between any two, over what it was started with. That of a connection has no such word.
+    /// From 8.2 on, sshd overwrites its command line with a title that repeats its arguments, separated by single spaces
+    /// (`sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`). The title of a connection has no `[listener]`.
     pub(crate) fn of_process(command_line: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(command_line);
         let text = text.trim_end_matches(['\0', ' ']);
         let words = match listener_title(text) {
-            Some(title) => joined(title),
+            Some(title) => split_title(title),
             None => text.split('\0').map(str::to_owned).collect(),
         };
         let mut words = words.into_iter();
         let program = PathBuf::from(words.next()?);
-        Self::read(program, words).filter(|arguments| arguments.program.is_absolute())
+        Self::read(program, words).filter(|its| its.program.is_absolute())
     }
 
-    /// Whether both make the same of key commands: the same configuration, and the same options that decide on them.
-    pub(crate) fn is_same_for_keys(&self, other: &Self) -> bool {
+    /// Whether both read the same configuration file and set the same options that decide whether a pushed key can log in.
+    pub(crate) fn has_same_key_settings(&self, other: &Self) -> bool {
         let relevant = |options: &[String]| -> Vec<(String, Vec<String>)> {
             let read = options.iter().filter_map(|option| config_line::keyword(option));
             let read = read.map(|(keyword, value)| {
@@ -92,16 +96,16 @@ impl Arguments {
     }
 }
 
-/// The arguments in what a listening sshd writes for its command line.
+/// The program and arguments in the title of a listening sshd.
 pub(crate) fn listener_title(text: &str) -> Option<&str> {
     let (name, title) = text.split_once(": ").filter(|(name, _)| !name.contains(['/', '\0']))?;
     let (arguments, _) = title.rsplit_once(" [listener]").filter(|_| !name.is_empty())?;
     Some(arguments)
 }
 
-/// The words of a title, in which spaces within the value of an `-o` look like those between words: the value goes on
-/// to the next word that begins with one dash.
-fn joined(title: &str) -> Vec<String> {
+/// Splits a title, in which a space may also be part of the argument of `-o`: that argument continues to the next word that
+/// begins with a single dash.
+fn split_title(title: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut in_value = false;
     let mut before_value = false;
@@ -127,14 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_running_sshd_tells_its_arguments_before_and_after_it_writes_its_title() {
+    fn a_running_sshd_shows_its_arguments_before_and_after_it_sets_its_title() {
         let aws = "AuthorizedKeysCommand /x %u %f --chain /y -z";
         for command_line in [
             format!("/usr/sbin/sshd\0-D\0-f\0/etc/other\0-o\0{aws}\0-oBanner none\0"),
             format!("sshd: /usr/sbin/sshd -D -f /etc/other -o {aws} -oBanner none [listener] 0 of 10-100 startups\0\0"),
             format!("sshd.x: /usr/sbin/sshd -f /etc/other -o {aws} -oBanner none [listener] 1 of 10-100 startups\0"),
         ] {
-            let arguments = Arguments::of_process(command_line.as_bytes()).unwrap();
+            let arguments = CommandLine::of_process(command_line.as_bytes()).unwrap();
             assert_eq!(arguments.program, PathBuf::from("/usr/sbin/sshd"), "{command_line}");
             assert_eq!(arguments.config, Some(PathBuf::from("/etc/other")), "{command_line}");
             assert!(arguments.options[0].starts_with("AuthorizedKeysCommand /x %u %f --chain /y"));
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serves_a_connection_and_what_is_cut_off_is_no_listener() {
+    fn the_title_of_a_connection_and_a_truncated_title_are_no_listener_s() {
         for command_line in [
             "sshd: ann [priv]",
             "sshd: root@pts/0",
@@ -153,16 +157,16 @@ mod tests {
             "/usr/sbin/sshd\0-D\0-f",
             "",
         ] {
-            assert_eq!(Arguments::of_process(command_line.as_bytes()), None, "{command_line}");
+            assert_eq!(CommandLine::of_process(command_line.as_bytes()), None, "{command_line}");
         }
     }
 
     #[test]
     fn arguments_are_the_same_for_keys_by_configuration_and_what_decides_on_keys() {
-        let read = |words: &str| Arguments::of_process(words.replace('|', "\0").as_bytes()).unwrap();
+        let read = |words: &str| CommandLine::of_process(words.replace('|', "\0").as_bytes()).unwrap();
         let plain = read("/usr/sbin/sshd|-D");
         for same in ["/x/sshd|-D|-e|-oBanner=none", "/usr/sbin/sshd|-4|-p|2222"] {
-            assert!(plain.is_same_for_keys(&read(same)), "{same}");
+            assert!(plain.has_same_key_settings(&read(same)), "{same}");
         }
         for other in [
             "/usr/sbin/sshd|-f/etc/other",
@@ -171,9 +175,9 @@ mod tests {
             "/usr/sbin/sshd|-oPubkeyAuthentication=no",
             "/usr/sbin/sshd|-oAuthenticationMethods=password",
         ] {
-            assert!(!plain.is_same_for_keys(&read(other)), "{other}");
+            assert!(!plain.has_same_key_settings(&read(other)), "{other}");
         }
         let spaced = read("/usr/sbin/sshd|-oAuthorizedKeysCommand  /x  %u");
-        assert!(spaced.is_same_for_keys(&read("/usr/sbin/sshd|-o|AuthorizedKeysCommand=/x %u")));
+        assert!(spaced.has_same_key_settings(&read("/usr/sbin/sshd|-o|AuthorizedKeysCommand=/x %u")));
     }
 }

@@ -1,12 +1,13 @@
-//! One line of sshd_config told apart into words, as sshd does it (`strdelim` and `argv_split` of OpenSSH's misc.c).
+//! One line of an sshd_config: its keyword and arguments, split as sshd does (`strdelim` and `argv_split` in misc.c).
 
-/// What sshd takes for white space.
+use std::fmt;
+
+/// White space between a keyword and its arguments.
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// A line's keyword, and what stands behind it.
+/// The keyword of a line, and the rest of the line.
 ///
-/// `None` where there is no keyword: an empty line, a comment, or a quote in the keyword that is never closed (sshd
-/// passes over such a line without a word).
+/// `None` for an empty line, a comment, and a quote in the keyword that is never closed: sshd ignores such a line.
 pub(crate) fn keyword(line: &str) -> Option<(String, &str)> {
     let line = line.trim_start_matches([' ', '\t', '\r']);
     let line = line.trim_end_matches([' ', '\t', '\r', '\n', '\u{c}']);
@@ -17,7 +18,7 @@ pub(crate) fn keyword(line: &str) -> Option<(String, &str)> {
     (!word.is_empty() && !word.starts_with('#')).then_some((word, rest))
 }
 
-/// The first word, ended by white space, by a closing quote, or by one `=`; and the rest.
+/// The first word, which ends at white space, at a closing quote, or at one `=`, and the rest.
 fn delimited(text: &str) -> Option<(String, &str)> {
     let is_end = |c: char| WHITE_SPACE.contains(&c) || c == '"' || c == '=';
     let Some((word, rest)) = text.find(is_end).and_then(|end| text.split_at_checked(end)) else {
@@ -29,13 +30,13 @@ fn delimited(text: &str) -> Option<(String, &str)> {
     }
     let by_equals = rest.starts_with('=');
     let mut rest = rest.get(1..).unwrap_or_default().trim_start_matches(WHITE_SPACE);
-    if let Some(behind) = rest.strip_prefix('=').filter(|_| !by_equals) {
-        rest = behind.trim_start_matches(WHITE_SPACE);
+    if let Some(after) = rest.strip_prefix('=').filter(|_| !by_equals) {
+        rest = after.trim_start_matches(WHITE_SPACE);
     }
     Some((word.to_owned(), rest))
 }
 
-/// The words behind a keyword up to a comment, quotes and escapes taken out; `None` where a quote is never closed.
+/// The arguments after a keyword, up to a comment, without quotes and escapes; `None` if a quote is never closed.
 pub(crate) fn arguments(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.chars().peekable();
@@ -65,6 +66,51 @@ pub(crate) fn arguments(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The keywords that this program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keyword {
+    /// AuthorizedKeysCommand.
+    Command,
+    /// AuthorizedKeysCommandUser.
+    User,
+    /// PubkeyAuthentication.
+    Pubkey,
+}
+
+impl fmt::Display for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Command => "AuthorizedKeysCommand",
+            Self::User => "AuthorizedKeysCommandUser",
+            Self::Pubkey => "PubkeyAuthentication",
+        })
+    }
+}
+
+/// The offset of the first Match line, in bytes.
+pub(crate) fn first_match(config: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for line in config.split_inclusive(|&byte| byte == b'\n') {
+        let text = String::from_utf8_lossy(line);
+        if keyword(&text).is_some_and(|(keyword, _)| keyword.eq_ignore_ascii_case("match")) {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// The keyword and value of a line that sets AuthorizedKeysCommand or its user.
+pub(crate) fn command_or_user(line: &[u8]) -> Option<(Keyword, String)> {
+    let text = String::from_utf8_lossy(line);
+    let (keyword, rest) = keyword(&text)?;
+    match keyword.to_ascii_lowercase().as_str() {
+        "authorizedkeyscommand" => Some((Keyword::Command, rest.trim().to_owned())),
+        "authorizedkeyscommanduser" => Some((Keyword::User, arguments(rest)?.into_iter().next()?)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_lose_their_quotes_and_end_at_a_comment() {
+    fn arguments_are_unquoted_and_end_at_a_comment() {
         for (text, words) in [
             ("a b\tc", &["a", "b", "c"][..]),
             ("\"a b\" 'c d'", &["a b", "c d"]),

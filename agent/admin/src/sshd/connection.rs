@@ -1,8 +1,8 @@
-//! A connection as a Match line sees it: whether it matches, and one made up that does.
+//! A connection, as the criteria of Match lines see it: whether it meets them, and how to construct one that does.
 
-use super::{address_list, pattern};
+use super::{address_list, pattern_list};
 
-/// What Match lines judge by. Each part is given, as sshd refuses to guess one that a Match line needs.
+/// The attributes that Match criteria test. All are set: sshd fails on a criterion whose attribute it does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Connection {
     pub(crate) user: String,
@@ -14,7 +14,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection like any other: TEST-NET addresses (RFC 5737), a user whom nobody has.
+    /// A connection that no special rule is written for: TEST-NET addresses (RFC 5737), and a user that does not exist.
     pub(crate) fn ordinary() -> Self {
         Self {
             user: "eic-nobody-in-particular".to_owned(),
@@ -26,7 +26,7 @@ impl Connection {
         }
     }
 
-    /// sshd's `-C`, always complete: sshds of some releases stop at a Match line whose criterion is not given.
+    /// The connection as sshd's `-C` takes it, always complete: some releases of sshd fail on a criterion that is not given.
     pub(crate) fn specification(&self) -> String {
         format!(
             "user={},host={},addr={},laddr={},lport={}",
@@ -34,41 +34,41 @@ impl Connection {
         )
     }
 
-    /// A connection that meets these criteria, where one can be made up. `members` are known users with their groups.
-    pub(crate) fn meeting(criteria: &[Criterion], members: &[(String, Vec<String>)]) -> Option<Self> {
+    /// A connection that meets these criteria; `None` if none can be constructed. `users` are known users with their groups.
+    pub(crate) fn meeting(criteria: &[Criterion], users: &[(String, Vec<String>)]) -> Option<Self> {
         let mut made = Self::ordinary();
         for criterion in criteria {
             match criterion {
                 Criterion::All | Criterion::Version(_) => {}
                 Criterion::User(list) => {
-                    made.user = pattern::example(list)?;
-                    made.groups = groups_of(&made.user, members);
+                    made.user = pattern_list::example(list)?;
+                    made.groups = groups_of(&made.user, users);
                 }
                 Criterion::Group(list) if meets_groups(list, &made.groups) => {}
                 Criterion::Group(list) => {
-                    let users = members.iter().find(|(user, groups)| {
+                    let member = users.iter().find(|(user, groups)| {
                         meets_groups(list, groups)
                             && criteria.iter().all(|other| match other {
-                                Criterion::User(users) => pattern::list_matches(users, user),
+                                Criterion::User(list) => pattern_list::matches(list, user),
                                 Criterion::Group(list) => meets_groups(list, groups),
                                 _ => true,
                             })
                     });
-                    (made.user, made.groups) = users?.clone();
+                    (made.user, made.groups) = member?.clone();
                 }
-                Criterion::Host(list) => made.host = pattern::example(&list.to_ascii_lowercase())?,
+                Criterion::Host(list) => made.host = pattern_list::example(&list.to_ascii_lowercase())?,
                 Criterion::Address(list) => made.address = address_list::example(list)?,
                 Criterion::LocalAddress(list) => made.local_address = address_list::example(list)?,
                 Criterion::LocalPort(port) => made.local_port = *port,
                 Criterion::Other(_) => return None,
             }
         }
-        // A user or host with a comma in it, or none, would be read as something else.
-        let sayable = [&made.user, &made.host].iter().all(|part| !part.contains([',', ' ']));
-        (sayable && made.meets(criteria) == Some(true)).then_some(made)
+        // `-C` cannot express a user or host that contains a comma.
+        let is_expressible = [&made.user, &made.host].iter().all(|part| !part.contains([',', ' ']));
+        (is_expressible && made.meets(criteria) == Some(true)).then_some(made)
     }
 
-    /// Whether it meets all of the criteria; `None` where that cannot be told.
+    /// Whether it meets all of the criteria; `None` if only sshd can tell.
     pub(crate) fn meets(&self, criteria: &[Criterion]) -> Option<bool> {
         let mut unknown = false;
         for criterion in criteria {
@@ -84,11 +84,11 @@ impl Connection {
     fn meets_one(&self, criterion: &Criterion) -> Option<bool> {
         match criterion {
             Criterion::All => Some(true),
-            Criterion::User(list) => Some(pattern::list_matches(list, &self.user)),
+            Criterion::User(list) => Some(pattern_list::matches(list, &self.user)),
             Criterion::Group(list) => Some(meets_groups(list, &self.groups)),
             Criterion::Host(list) => {
                 let [list, host] = [list, &self.host].map(|text| text.to_ascii_lowercase());
-                Some(pattern::list_matches(&list, &host))
+                Some(pattern_list::matches(&list, &host))
             }
             Criterion::Address(list) => Some(address_list::matches(list, &self.address)),
             Criterion::LocalAddress(list) => Some(address_list::matches(list, &self.local_address)),
@@ -108,17 +108,17 @@ pub(crate) enum Criterion {
     Address(String),
     LocalAddress(String),
     LocalPort(u16),
-    /// The release of sshd, which it alone knows.
+    /// The release of sshd, which only sshd knows.
     Version(String),
-    /// One that needs what no `-C` says (a routing domain), or that this program does not know.
+    /// A criterion that `-C` cannot express (a routing domain), or that this program does not know.
     Other(String),
 }
 
 impl Criterion {
-    /// The criteria of a Match line, from the words after `Match`; `None` where sshd would refuse them. `service_port` is the
-    /// port of a TCP service (services(5)).
+    /// Reads the criteria of a Match line from its arguments; `None` if sshd would refuse them. `service_port` returns the port of
+    /// a TCP service (services(5)).
     ///
-    /// This reads quotes and escapes as sshd does from 9.9 on. Older releases know double quotes alone.
+    /// Quotes and escapes are read as by sshd from 9.9 on. Older releases know only double quotes.
     pub(crate) fn read(words: &[String], service_port: &dyn Fn(&str) -> Option<u16>) -> Option<Vec<Self>> {
         let mut criteria = Vec::new();
         let mut words = words.iter();
@@ -156,7 +156,7 @@ impl Criterion {
     }
 }
 
-/// The port of a TCP service by its name or an alias, from services(5).
+/// The port of a TCP service by its name or an alias, from the text of services(5).
 pub(crate) fn service_port(services: &[u8], name: &str) -> Option<u16> {
     String::from_utf8_lossy(services).lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();
@@ -167,18 +167,18 @@ pub(crate) fn service_port(services: &[u8], name: &str) -> Option<u16> {
     })
 }
 
-fn groups_of(user: &str, members: &[(String, Vec<String>)]) -> Vec<String> {
-    let found = members.iter().find(|(name, _)| name == user);
+fn groups_of(user: &str, users: &[(String, Vec<String>)]) -> Vec<String> {
+    let found = users.iter().find(|(name, _)| name == user);
     found.map(|(_, groups)| groups.clone()).unwrap_or_default()
 }
 
-/// `ga_match_pattern_list`: one group matches, and none is negated.
+/// Whether one group matches the list and none matches a negated pattern (`ga_match_pattern_list` in groupaccess.c).
 fn meets_groups(list: &str, groups: &[String]) -> bool {
     let negated = |group: &String| {
         let mut negatives = list.split(',').filter_map(|pattern| pattern.strip_prefix('!'));
-        negatives.any(|pattern| pattern::matches(pattern, group))
+        negatives.any(|pattern| pattern_list::pattern_matches(pattern, group))
     };
-    !groups.iter().any(negated) && groups.iter().any(|group| pattern::list_matches(list, group))
+    !groups.iter().any(negated) && groups.iter().any(|group| pattern_list::matches(list, group))
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_made_up_for_each_kind_of_criterion() {
+    fn a_connection_is_constructed_for_each_kind_of_criterion() {
         let members = [
             ("root".to_owned(), vec!["root".to_owned()]),
             ("ann".to_owned(), vec!["ann".to_owned(), "sftp".to_owned()]),

@@ -5,5 +5,6 @@ mod address_list;
 pub(crate) mod command_line;
 pub(crate) mod config_line;
 pub(crate) mod connection;
-pub(crate) mod pattern;
+mod pattern_list;
+pub(crate) mod sample_connections;
 pub(crate) mod sshd_config;

@@ -1,157 +1,116 @@
-//! Reads an sshd_config as sshd does: which lines name a key command or its user, where they stand, and whom they hold for.
+//! Reads an sshd_config and the files that it includes, as sshd does, and finds the line that is in effect in each scope.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::config_line::{self, Keyword};
 use super::connection::{Connection, Criterion, service_port};
-use super::{config_line, pattern};
+use crate::files::{Files, Place, printable_path};
+use crate::glob;
 use eic_verify::text::printable;
 
-/// What relative Include arguments are relative to, whatever file they stand in (`SSHDIR`).
-pub(crate) const SSH_FOLDER: &str = "/etc/ssh";
+/// The directory of relative Include arguments, whichever file contains them (`SSHDIR`).
+const SSH_DIRECTORY: &str = "/etc/ssh";
 
 /// The ports of services (services(5)), which `Match LocalPort` may name.
 const SERVICES: &str = "/etc/services";
 
-/// Files within files that sshd reads (`SERVCONF_MAX_DEPTH`).
-const DEEPEST: usize = 16;
+/// How deep sshd follows Include (`SERVCONF_MAX_DEPTH`).
+const MAX_DEPTH: usize = 16;
 
-/// Where files come from: a disk, a disk with changes laid over it, or a test.
-pub(crate) trait Files {
-    /// A file's bytes.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The names in a folder; none where there is no such folder.
-    fn names(&self, folder: &Path) -> Vec<String>;
-    /// Whether there is a file, a folder, or a link to one.
-    fn exists(&self, path: &Path) -> bool;
-    /// The same, or a link to nothing: sshd stops at one that an Include stands for.
-    fn has_name(&self, path: &Path) -> bool {
-        self.exists(path)
-    }
-}
-
-/// Where a line stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) file: PathBuf,
-    pub(crate) line: usize,
-}
-
-impl fmt::Display for Keyword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Command => "AuthorizedKeysCommand",
-            Self::User => "AuthorizedKeysCommandUser",
-            Self::Pubkey => "PubkeyAuthentication",
-        })
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = printable(self.file.as_os_str().as_encoded_bytes());
-        write!(f, "{file}:{}", self.line)
-    }
-}
-
-/// The keywords that matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keyword {
-    Command,
-    User,
-    /// PubkeyAuthentication.
-    Pubkey,
-}
-
-/// A line that names a key command, or its user, or has pubkey authentication on or off.
+/// A line that sets one of [`Keyword`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) keyword: Keyword,
     pub(crate) value: String,
     pub(crate) place: Place,
-    /// The Match blocks that all have to match, as places in [`SshdConfig::blocks`].
+    /// The Match blocks that contain it, as indices of [`SshdConfig::match_blocks`]; all of them have to match.
     within: Vec<usize>,
 }
 
 impl Setting {
-    /// Whether it stands outside any Match block.
-    pub(crate) fn is_for_everyone(&self) -> bool {
+    /// Whether it is outside any Match block.
+    pub(crate) fn is_global(&self) -> bool {
         self.within.is_empty()
     }
 }
 
-/// A Match line.
+/// A Match block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
+pub(crate) struct MatchBlock {
     pub(crate) criteria: Vec<Criterion>,
+    /// The criteria as written.
     pub(crate) text: String,
+    /// The Match line.
     pub(crate) place: Place,
-    /// The blocks around it: it stands in a file that was included there.
+    /// The Match blocks that contain it, if its file is included within one.
     within: Vec<usize>,
-    /// What it sets, in lower case.
+    /// The keywords that it sets, in lower case.
     keywords: BTreeSet<String>,
 }
 
-/// An Include line, and the files that each of its arguments stands for.
+/// An Include line.
 #[derive(Debug, Clone)]
 pub(crate) struct Include {
     pub(crate) place: Place,
+    /// Each argument, and the files that it matches.
     pub(crate) arguments: Vec<(String, Vec<PathBuf>)>,
-    /// The folders in which names were looked for, or where a file is missing that is named.
-    looked_in: Vec<PathBuf>,
+    /// The directories on whose entries these files depend.
+    searched: Vec<PathBuf>,
     within: Vec<usize>,
 }
 
-/// Whom a question is about.
+/// The connections for which a value is looked up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Who<'a> {
-    /// Somebody to whom no Match applies but `Match all`.
-    Everyone,
-    /// Somebody to whom only this block applies, and those around it.
-    Block(usize),
+pub(crate) enum Scope<'a> {
+    /// A connection that meets no Match block but `Match all`.
+    Global,
+    /// A connection that meets only this block, an index of [`SshdConfig::match_blocks`], and the blocks that contain it.
+    MatchBlock(usize),
     /// This connection.
-    One(&'a Connection),
+    Connection(&'a Connection),
 }
 
-/// What is in effect for somebody: the command, and its user, which resolve separately.
+/// AuthorizedKeysCommand and AuthorizedKeysCommandUser in effect, which sshd resolves separately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Pair<'a> {
+pub(crate) struct CommandAndUser<'a> {
     pub(crate) command: Option<&'a Setting>,
     pub(crate) user: Option<&'a Setting>,
 }
 
-/// What sshd comes to for a connection, in kind.
+/// What sshd's answer about a connection depends on, whatever the values: connections of one kind need one answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome<'a> {
-    /// Command and user; `None` where that cannot be told.
-    pair: Option<(Option<&'a str>, Option<&'a str>)>,
+pub(crate) struct ConnectionKind<'a> {
+    /// AuthorizedKeysCommand and its user; `None` if only sshd can tell.
+    command_and_user: Option<(Option<&'a str>, Option<&'a str>)>,
+    /// What the Match blocks that it meets set.
     keywords: BTreeSet<&'a str>,
 }
 
-/// What was read.
+/// A configuration.
 #[derive(Debug, Default)]
 pub(crate) struct SshdConfig {
     pub(crate) settings: Vec<Setting>,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) match_blocks: Vec<MatchBlock>,
     pub(crate) includes: Vec<Include>,
     /// The bytes of each file that was read.
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
-    /// What sshd would not start with.
+    /// Why sshd would refuse it.
     pub(crate) problems: Vec<String>,
-    /// What sshd may read, and this program does not.
+    /// What sshd may read and this program cannot.
     pub(crate) unread: Vec<String>,
     is_too_deep: bool,
 }
 
 impl SshdConfig {
-    /// Reads the configuration in `file`; `options` are the unit's `-o`, which come before it, with where they stand.
+    /// Reads the configuration in `file`. `options` are the `-o` options of the command line, each with its place; they take
+    /// precedence.
     pub(crate) fn read(files: &dyn Files, file: &Path, options: &[(String, Place)]) -> Self {
         let mut config = Self::default();
         for (option, place) in options {
             if let Some((keyword, rest)) = config_line::keyword(option) {
-                config.setting(&keyword, rest, place.clone(), &[]);
+                config.add_setting(&keyword, rest, place.clone(), &[]);
             }
         }
         config.read_file(files, file, &[], 0);
@@ -159,46 +118,47 @@ impl SshdConfig {
         config
     }
 
-    /// What sshd stops at, though every line is as it should be: a command for everyone, and no user to run it as.
+    /// sshd refuses a global command without a user, though each line is valid.
     fn command_without_user(&self) -> Option<String> {
-        let pair = self.effective(Who::Everyone)?;
-        let command = pair
+        let effective = self.effective(Scope::Global)?;
+        let command = effective
             .command
             .filter(|line| !line.value.trim().eq_ignore_ascii_case("none"))?;
         let place = &command.place;
-        pair.user
+        effective
+            .user
             .is_none()
             .then(|| format!("{place}: AuthorizedKeysCommand without AuthorizedKeysCommandUser"))
     }
 
-    fn read_file(&mut self, files: &dyn Files, file: &Path, around: &[usize], depth: usize) {
-        let name = printable(file.as_os_str().as_encoded_bytes());
-        if depth > DEEPEST {
+    fn read_file(&mut self, files: &dyn Files, file: &Path, within: &[usize], depth: usize) {
+        let name = printable_path(file);
+        if depth > MAX_DEPTH {
             self.is_too_deep = true;
             self.problems
-                .push(format!("{name} is included more than {DEEPEST} levels deep"));
+                .push(format!("{name} is included more than {MAX_DEPTH} levels deep"));
             return;
         }
         let bytes = match files.read(file) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let words = format!("{name} cannot be read: {error}");
-                // sshd stops at a link to nothing as well.
+                let problem = format!("{name} cannot be read: {error}");
+                // sshd also fails on a dangling link.
                 if error.kind() == io::ErrorKind::NotFound {
-                    self.problems.push(words);
+                    self.problems.push(problem);
                 } else {
-                    self.unread.push(words);
+                    self.unread.push(problem);
                 }
                 return;
             }
         };
-        // sshd goes by C's strings, and puts the next line behind one that ends early: not to be relied on.
+        // sshd reads C strings: it ends a line at a NUL and joins the next line to it, in ways that differ by release.
         if bytes.contains(&0) {
             self.unread.push(format!("{name} has a NUL byte in it"));
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.files.insert(file.to_owned(), bytes);
-        let mut within = around.to_vec();
+        let mut blocks = within.to_vec();
         for (number, line) in text.split('\n').enumerate() {
             let Some((keyword, rest)) = config_line::keyword(line) else {
                 continue;
@@ -215,22 +175,22 @@ impl SshdConfig {
                         .push(format!("{place}: the criteria of Match are not valid"));
                     continue;
                 };
-                within.truncate(around.len());
-                self.blocks.push(Block {
+                blocks.truncate(within.len());
+                self.match_blocks.push(MatchBlock {
                     criteria,
                     text: printable(rest.as_bytes()),
                     place,
-                    within: within.clone(),
+                    within: blocks.clone(),
                     keywords: BTreeSet::new(),
                 });
-                within.push(self.blocks.len() - 1);
+                blocks.push(self.match_blocks.len() - 1);
             } else if keyword.eq_ignore_ascii_case("include") {
-                self.include(files, rest, place, &within, depth);
+                self.include(files, rest, place, &blocks, depth);
             } else {
-                if let Some(block) = within.last().and_then(|block| self.blocks.get_mut(*block)) {
+                if let Some(block) = blocks.last().and_then(|block| self.match_blocks.get_mut(*block)) {
                     block.keywords.insert(keyword.to_ascii_lowercase());
                 }
-                self.setting(&keyword, rest, place, &within);
+                self.add_setting(&keyword, rest, place, &blocks);
             }
         }
     }
@@ -240,11 +200,11 @@ impl SshdConfig {
         if arguments.is_empty() || arguments.iter().any(String::is_empty) {
             self.problems.push(format!("{place}: Include without a file"));
         }
-        let mut looked_in = Vec::new();
+        let mut searched = Vec::new();
         let arguments: Vec<_> = arguments
             .into_iter()
             .map(|argument| {
-                let found = glob(files, &absolute(&argument), &mut looked_in);
+                let found = glob::files_matching(files, &absolute(&argument), &mut searched);
                 (argument, found)
             })
             .collect();
@@ -252,11 +212,11 @@ impl SshdConfig {
         self.includes.push(Include {
             place,
             arguments,
-            looked_in,
+            searched,
             within: within.to_vec(),
         });
         for file in found {
-            // As sshd does, this ends at the first: a file that includes itself twice would be read 2^16 times.
+            // Like sshd, stop at the first error: a file that includes itself twice would be read 2^16 times.
             if self.is_too_deep {
                 return;
             }
@@ -264,7 +224,7 @@ impl SshdConfig {
         }
     }
 
-    fn setting(&mut self, keyword: &str, rest: &str, place: Place, within: &[usize]) {
+    fn add_setting(&mut self, keyword: &str, rest: &str, place: Place, within: &[usize]) {
         let (keyword, values) = match keyword.to_ascii_lowercase().as_str() {
             "authorizedkeyscommand"
                 if rest.starts_with('/') || rest.eq_ignore_ascii_case("none") || rest.is_empty() =>
@@ -277,7 +237,7 @@ impl SshdConfig {
                 return;
             }
             "authorizedkeyscommanduser" => (Keyword::User, config_line::arguments(rest)),
-            // sshd takes the older name as well (servconf.c).
+            // sshd still accepts the old name (servconf.c).
             "pubkeyauthentication" | "dsaauthentication" => (Keyword::Pubkey, config_line::arguments(rest)),
             _ => return,
         };
@@ -296,141 +256,101 @@ impl SshdConfig {
         }
     }
 
-    /// What is in effect for somebody; `None` where a Match line judges by what cannot be told.
-    pub(crate) fn effective(&self, who: Who<'_>) -> Option<Pair<'_>> {
-        Some(Pair {
-            command: self.in_effect(Keyword::Command, who)?,
-            user: self.in_effect(Keyword::User, who)?,
+    /// The command and user in effect; `None` if that depends on a criterion that only sshd can evaluate.
+    pub(crate) fn effective(&self, scope: Scope<'_>) -> Option<CommandAndUser<'_>> {
+        Some(CommandAndUser {
+            command: self.in_effect(Keyword::Command, scope)?,
+            user: self.in_effect(Keyword::User, scope)?,
         })
     }
 
-    /// The line that decides for everybody outside any Match that pubkey authentication is off.
-    pub(crate) fn pubkey_off(&self) -> Option<&Setting> {
-        let setting = self.in_effect(Keyword::Pubkey, Who::Everyone).flatten();
+    /// The global line, if any, that disables public key authentication.
+    pub(crate) fn pubkey_authentication_off(&self) -> Option<&Setting> {
+        let setting = self.in_effect(Keyword::Pubkey, Scope::Global).flatten();
         setting.filter(|setting| setting.value.eq_ignore_ascii_case("no"))
     }
 
-    /// The line that is in effect for somebody, if any; `None` where a Match line judges by what cannot be told.
+    /// The line in effect, if any; `None` if that depends on a criterion that only sshd can evaluate.
     ///
-    /// sshd reads twice: first what holds for everyone, then the blocks that match, whose first value goes before.
-    fn in_effect(&self, keyword: Keyword, who: Who<'_>) -> Option<Option<&Setting>> {
-        for setting in self.of(keyword).filter(|setting| !setting.within.is_empty()) {
-            let all = setting.within.iter().map(|block| self.applies(*block, who));
+    /// The first value in a matching block takes precedence over the first value outside any block.
+    fn in_effect(&self, keyword: Keyword, scope: Scope<'_>) -> Option<Option<&Setting>> {
+        for setting in self.settings_of(keyword).filter(|setting| !setting.within.is_empty()) {
+            let all = setting.within.iter().map(|block| self.applies(*block, scope));
             if all.collect::<Option<Vec<bool>>>()?.iter().all(|applies| *applies) {
                 return Some(Some(setting));
             }
         }
-        Some(self.of(keyword).find(|setting| setting.within.is_empty()))
+        Some(self.settings_of(keyword).find(|setting| setting.within.is_empty()))
     }
 
-    /// The files and folders whose change can change what sshd reads.
-    pub(crate) fn read_from(&self) -> impl Iterator<Item = &Path> {
-        let folders = self.includes.iter().flat_map(|include| &include.looked_in);
-        self.files.keys().chain(folders).map(PathBuf::as_path)
+    /// The files and directories that decide what sshd reads.
+    pub(crate) fn depends_on(&self) -> impl Iterator<Item = &Path> {
+        let directories = self.includes.iter().flat_map(|include| &include.searched);
+        self.files.keys().chain(directories).map(PathBuf::as_path)
     }
 
-    /// What sshd's answer for a connection depends on, in kind: the pair in effect, and what the Match blocks that apply set
-    /// besides, whatever the values.
-    pub(crate) fn outcome(&self, connection: &Connection) -> Outcome<'_> {
-        let who = Who::One(connection);
-        let blocks = (0..self.blocks.len()).filter(|block| self.applies(*block, who) == Some(true));
-        let keywords = blocks.filter_map(|block| Some(&self.blocks.get(block)?.keywords));
-        let pair = self.effective(who).map(|pair| {
-            let [command, user] = [pair.command, pair.user].map(|line| line.map(|line| line.value.as_str()));
+    /// The kind of a connection.
+    pub(crate) fn kind_of(&self, connection: &Connection) -> ConnectionKind<'_> {
+        let scope = Scope::Connection(connection);
+        let blocks = (0..self.match_blocks.len()).filter(|block| self.applies(*block, scope) == Some(true));
+        let keywords = blocks.filter_map(|block| Some(&self.match_blocks.get(block)?.keywords));
+        let command_and_user = self.effective(scope).map(|effective| {
+            let [command, user] = [effective.command, effective.user].map(|line| line.map(|line| line.value.as_str()));
             (command, user)
         });
-        Outcome {
-            pair,
+        ConnectionKind {
+            command_and_user,
             keywords: keywords.flatten().map(String::as_str).collect(),
         }
     }
 
-    fn of(&self, keyword: Keyword) -> impl Iterator<Item = &Setting> {
+    fn settings_of(&self, keyword: Keyword) -> impl Iterator<Item = &Setting> {
         self.settings.iter().filter(move |setting| setting.keyword == keyword)
     }
 
-    fn applies(&self, block: usize, who: Who<'_>) -> Option<bool> {
-        let its = self.blocks.get(block)?;
+    fn applies(&self, block: usize, scope: Scope<'_>) -> Option<bool> {
+        let its = self.match_blocks.get(block)?;
         if its.criteria == [Criterion::All] {
             return Some(true);
         }
-        match who {
-            Who::Everyone => Some(false),
-            Who::Block(only) => Some(block == only || self.blocks.get(only)?.within.contains(&block)),
-            Who::One(connection) => connection.meets(&its.criteria),
+        match scope {
+            Scope::Global => Some(false),
+            Scope::MatchBlock(only) => Some(block == only || self.match_blocks.get(only)?.within.contains(&block)),
+            Scope::Connection(connection) => connection.meets(&its.criteria),
         }
     }
 
-    /// The criteria that somebody has to meet for whom this block is read.
+    /// The criteria of a block and of those that contain it.
     pub(crate) fn criteria_of(&self, block: usize) -> Vec<Criterion> {
-        let around = self.blocks.get(block).map(|its| its.within.as_slice());
-        let all = around.unwrap_or_default().iter().chain([&block]);
-        all.filter_map(|block| self.blocks.get(*block))
+        let outer = self.match_blocks.get(block).map(|its| its.within.as_slice());
+        let all = outer.unwrap_or_default().iter().chain([&block]);
+        all.filter_map(|block| self.match_blocks.get(*block))
             .flat_map(|block| block.criteria.iter().cloned())
             .collect()
     }
 
-    /// Whether a file at `path` would be read for everyone: an Include outside any Match stands for it.
-    pub(crate) fn includes_for_everyone(&self, path: &Path) -> bool {
-        let mut for_everyone = self.includes.iter().filter(|include| include.within.is_empty());
-        for_everyone.any(|include| include.arguments.iter().any(|(argument, _)| stands_for(argument, path)))
+    /// Whether sshd would read a file at `path` for every connection: an Include outside any Match block names it.
+    pub(crate) fn includes_globally(&self, path: &Path) -> bool {
+        let mut global = self.includes.iter().filter(|include| include.within.is_empty());
+        global.any(|include| include.would_include(path))
     }
 }
 
-/// An Include's argument as the pattern that sshd looks for.
-pub(crate) fn absolute(argument: &str) -> String {
+impl Include {
+    /// Whether this line would include `path`, if there were such a file.
+    pub(crate) fn would_include(&self, path: &Path) -> bool {
+        let mut arguments = self.arguments.iter();
+        arguments.any(|(argument, _)| glob::path_matches(&absolute(argument), path))
+    }
+}
+
+/// An Include's argument as an absolute pattern.
+fn absolute(argument: &str) -> String {
     if argument.starts_with(['/', '~']) {
         argument.to_owned()
     } else {
-        format!("{SSH_FOLDER}/{argument}")
+        format!("{SSH_DIRECTORY}/{argument}")
     }
-}
-
-/// Whether an Include's argument stands for `path`, if there is such a file.
-pub(crate) fn stands_for(argument: &str, path: &Path) -> bool {
-    let pattern = absolute(argument);
-    let (Some(path), patterns) = (path.to_str(), pattern.split('/').filter(|part| !part.is_empty())) else {
-        return false;
-    };
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let patterns: Vec<&str> = patterns.collect();
-    let all = || {
-        patterns
-            .iter()
-            .zip(&parts)
-            .all(|(pattern, part)| pattern::name_matches(pattern, part))
-    };
-    patterns.len() == parts.len() && all()
-}
-
-/// The files that a pattern stands for, in glob(3)'s order; the folders that decide on that go to `looked_in`.
-fn glob(files: &dyn Files, pattern: &str, looked_in: &mut Vec<PathBuf>) -> Vec<PathBuf> {
-    let Some(parts) = pattern.strip_prefix('/') else {
-        return Vec::new();
-    };
-    let mut found = vec![PathBuf::from("/")];
-    for part in parts.split('/').filter(|part| !part.is_empty()) {
-        let mut next = Vec::new();
-        for folder in found {
-            if pattern::is_pattern(part) {
-                let names = files.names(&folder).into_iter();
-                next.extend(
-                    names
-                        .filter(|name| pattern::name_matches(part, name))
-                        .map(|name| folder.join(name)),
-                );
-                looked_in.push(folder);
-            } else {
-                next.push(folder.join(part));
-            }
-        }
-        found = next;
-    }
-    let missing = found.iter().filter(|path| !files.has_name(path));
-    looked_in.extend(missing.filter_map(|path| path.parent()).map(Path::to_owned));
-    found.retain(|path| files.has_name(path));
-    found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
-    found
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! The reader, line by line; `tests/hook` asks the real sshd the same.
+//! Unit tests of the reader; `tests/hook` compares it with the real sshd.
 
 use super::*;
-use crate::files::Tree;
+use crate::files::InMemory;
 
 const MAIN: &str = "/etc/ssh/sshd_config";
 
 fn read(files: &[(&str, &str)]) -> SshdConfig {
-    SshdConfig::read(&Tree::readable(files), Path::new(MAIN), &[])
+    SshdConfig::read(&InMemory::readable(files), Path::new(MAIN), &[])
 }
 
 /// Command and user for everyone, with their lines.
 fn everyone(config: &SshdConfig) -> (Option<String>, Option<String>) {
-    let pair = config.effective(Who::Everyone).unwrap();
-    let told = |setting: Option<&Setting>| setting.map(|s| format!("{} at {}", s.value, s.place));
-    (told(pair.command), told(pair.user))
+    let pair = config.effective(Scope::Global).unwrap();
+    let shown = |setting: Option<&Setting>| setting.map(|s| format!("{} at {}", s.value, s.place));
+    (shown(pair.command), shown(pair.user))
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn a_match_block_goes_before_what_holds_for_everyone_and_ends_with_its_file() {
         let pair = config.effective(who).unwrap();
         (pair.command.unwrap().value.as_str(), pair.user.unwrap().value.as_str())
     };
-    assert_eq!(values(Who::Everyone), ("/all", "all"));
-    assert_eq!(values(Who::Block(0)), ("/a", "a"));
-    assert_eq!(values(Who::Block(1)), ("/b", "all"));
+    assert_eq!(values(Scope::Global), ("/all", "all"));
+    assert_eq!(values(Scope::MatchBlock(0)), ("/a", "a"));
+    assert_eq!(values(Scope::MatchBlock(1)), ("/b", "all"));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn match_all_holds_for_everyone_and_an_include_within_a_match_does_not() {
     ]);
     assert_eq!(everyone(&config).0.unwrap(), "/y at /etc/ssh/sshd_config:5");
     assert_eq!(everyone(&config).1, None);
-    assert!(!config.includes_for_everyone(Path::new("/etc/ssh/in.conf")));
+    assert!(!config.includes_globally(Path::new("/etc/ssh/in.conf")));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_include_for_everyone_is_told_by_what_it_stands_for() {
     ] {
         let config = read(&[(MAIN, line)]);
         let path = Path::new("/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf");
-        assert_eq!(config.includes_for_everyone(path), expected, "{line}");
+        assert_eq!(config.includes_globally(path), expected, "{line}");
     }
 }
 
@@ -121,7 +121,7 @@ fn what_sshd_would_not_start_with_is_a_problem() {
 fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
     let config = read(&[(MAIN, "Port 22\n# \0\n")]);
     assert_eq!(config.unread, ["/etc/ssh/sshd_config has a NUL byte in it"]);
-    let tree = Tree::of(&[
+    let tree = InMemory::of(&[
         (MAIN, Some("Include too-large.conf\n")),
         ("/etc/ssh/too-large.conf", None),
     ]);
@@ -148,7 +148,11 @@ fn pubkey_authentication_is_off_by_the_line_that_is_in_effect_for_everybody() {
         ),
     ] {
         let config = read(&[(MAIN, text)]);
-        assert_eq!(config.pubkey_off().map(|setting| setting.place.line), line, "{text}");
+        assert_eq!(
+            config.pubkey_authentication_off().map(|setting| setting.place.line),
+            line,
+            "{text}"
+        );
     }
 }
 
@@ -159,7 +163,7 @@ fn what_is_read_depends_on_the_files_and_on_the_folders_that_were_looked_in() {
         ("/etc/ssh/sshd_config.d/10-x.conf", ""),
         ("/etc/ssh/there.conf", ""),
     ]);
-    let paths: Vec<&str> = config.read_from().filter_map(Path::to_str).collect();
+    let paths: Vec<&str> = config.depends_on().filter_map(Path::to_str).collect();
     assert_eq!(
         paths,
         [

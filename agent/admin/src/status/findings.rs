@@ -1,47 +1,48 @@
-//! `status`: which command sshd runs for keys, by which line, and whether pushed keys can log in.
+//! What `status` finds: which AuthorizedKeysCommand sshd runs, from which line, and whether pushed keys can log in.
 
 use std::fmt;
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::change::apply::Marker;
-use crate::change::outcome::Verdict;
-use crate::hook::keys_command::{self, InEffect};
-use crate::hook::our_lines::made_from;
-use crate::host::root_directory::Disk;
-use crate::host::sshd_program::{Refused, Silent};
-use crate::host::temporary_directory::Scratch;
+use crate::change::markers::Marker;
+use crate::files::{Changes, Files, printable_path};
+use crate::hook::keys_command::{self, CommandInEffect};
+use crate::hook::our_lines::{original_exec_start, unit_drop_in_path};
+use crate::host::root_directory::RootDirectory;
+use crate::host::sshd_program::SshdUnavailable;
+use crate::host::temporary_directory::TemporaryDirectory;
+use crate::service::effective_config::{Disagreement, EffectiveConfig, Unconfirmed};
 use crate::service::listeners::{self, Configured, Listener};
 use crate::service::problems::{self, Kind, Problem};
-use crate::service::sshd_service::{self, Changes, Setup, unit_drop_in_path};
-use crate::sshd::sshd_config::{Files, Setting, SshdConfig, Who};
+use crate::service::sshd_service::{SshdService, Unreadable};
+use crate::sshd::sshd_config::{Scope, Setting, SshdConfig};
 use eic_verify::text::printable;
 
-/// Where sshd does not use this program: systemctl's status for "not active".
+/// The exit status if sshd does not run this program, as systemctl's for a unit that is not active.
 const NOT_HOOKED: u8 = 3;
 
-/// What is found, in one word.
+/// The result in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
     /// Pushed keys can log in.
     Hooked,
-    /// The same, by the lines of AWS's package.
+    /// Pushed keys can log in, by the lines of AWS's package.
     HookedByAws,
-    /// What sshd is configured to do, and what it does, differ: the problems tell how.
+    /// sshd is configured in one way and acts in another: the problems show how.
     Broken,
     /// sshd runs another command, and no pushed key can log in.
     AnotherCommand,
     /// sshd runs no command, and no pushed key can log in.
     NotHooked,
-    /// It cannot be told.
+    /// The state is not known.
     #[default]
     Unknown,
 }
 
 impl State {
+    /// The exit status.
     pub(crate) fn exit_code(self) -> ExitCode {
         match self {
             Self::Hooked | Self::HookedByAws => ExitCode::SUCCESS,
@@ -68,35 +69,36 @@ impl From<Configured> for State {
     }
 }
 
-/// What is printed. ec2-instance-connect(8) documents each field.
+/// The whole result. ec2-instance-connect(8) documents each field of its JSON.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Status {
     pub(crate) state: State,
-    /// What sshd's configuration has it do.
+    /// Which command sshd's configuration sets.
     pub(crate) configured: Option<Configured>,
     pub(crate) command: Option<Line>,
     pub(crate) user: Option<Line>,
-    /// Each Match block in which another pair is in effect than for everybody.
-    pub(crate) matches: Vec<Within>,
-    /// Whether sshd itself was asked, and said the same.
+    /// Each Match block in which another command or user is in effect than globally.
+    pub(crate) matches: Vec<MatchStatus>,
+    /// Whether sshd was run and confirmed this.
     pub(crate) confirmed_by_sshd: bool,
     pub(crate) problems: Vec<Problem>,
-    /// The listening sshds; `None` where they were not looked at.
+    /// The listening sshds; `None` if they were not examined.
     pub(crate) listeners: Option<Vec<Listener>>,
-    /// What is worth knowing besides.
+    /// Other facts.
     pub(crate) notes: Vec<String>,
 }
 
+/// A value, and the line that sets it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
     pub(crate) value: String,
     pub(crate) place: String,
 }
 
-/// What is in effect within a Match block.
+/// The command and user in effect within a Match block.
 #[derive(Debug, Serialize)]
-pub(crate) struct Within {
-    /// The block's criteria, as written.
+pub(crate) struct MatchStatus {
+    /// The criteria, as written.
     pub(crate) criteria: String,
     pub(crate) place: String,
     pub(crate) command: Option<Line>,
@@ -112,79 +114,77 @@ impl Line {
     }
 }
 
-/// The blocks in which another pair is in effect than for everybody.
-fn matches(config: &SshdConfig) -> Vec<Within> {
-    let everybody = config.effective(Who::Everyone).unwrap_or_default();
-    let blocks = config.blocks.iter().enumerate();
+/// The Match blocks in which another command or user is in effect than globally.
+fn differing_match_blocks(config: &SshdConfig) -> Vec<MatchStatus> {
+    let global = config.effective(Scope::Global).unwrap_or_default();
+    let blocks = config.match_blocks.iter().enumerate();
     let differing = blocks.filter_map(|(number, block)| {
-        let pair = config.effective(Who::Block(number)).filter(|pair| *pair != everybody)?;
-        Some(Within {
+        let effective = config
+            .effective(Scope::MatchBlock(number))
+            .filter(|effective| *effective != global)?;
+        Some(MatchStatus {
             criteria: block.text.clone(),
             place: block.place.to_string(),
-            command: pair.command.map(Line::of),
-            user: pair.user.map(Line::of),
+            command: effective.command.map(Line::of),
+            user: effective.user.map(Line::of),
         })
     });
     differing.collect()
 }
 
-/// Looks at everything.
-pub(crate) fn look(disk: &Disk, run_sshd: bool) -> Status {
+/// Examines a system.
+pub(crate) fn find(root: &RootDirectory, run_sshd: bool) -> Status {
     let mut status = Status::default();
-    status.notes.extend(decisions(disk));
-    let setup = match Setup::read(disk, &Changes::new()) {
-        Ok(setup) => setup,
-        Err(Verdict::NoSshd(path)) => {
+    status.notes.extend(decisions(root));
+    let service = match SshdService::read(root, &Changes::new()) {
+        Ok(service) => service,
+        Err(Unreadable::NoConfig(path)) => {
             status.state = State::NotHooked;
             status.configured = Some(Configured::NotHooked);
-            let path = printable(path.as_os_str().as_encoded_bytes());
+            let path = printable_path(&path);
             status
                 .notes
                 .push(format!("there is no {path}, so there is no sshd to hook into"));
             return status;
         }
-        Err(Verdict::ExecStart(unit)) => {
+        Err(Unreadable::ExecStart(unit)) => {
             status.notes.push(format!(
                 "{unit} starts more than a plain sshd: what that would do cannot be told from its files"
             ));
             return status;
         }
-        Err(verdict) => {
-            status.notes.push(verdict.to_string());
-            return status;
-        }
     };
-    let in_effect = keys_command::in_effect(&setup.config);
+    let in_effect = keys_command::in_effect(&service.config);
     let configured = Configured::of(&in_effect);
-    let everybody = setup.config.effective(Who::Everyone).unwrap_or_default();
-    status.command = everybody.command.map(Line::of);
-    status.user = everybody.user.map(Line::of);
-    status.matches = matches(&setup.config);
-    if let InEffect::Others(contender) = &in_effect {
-        status.notes.push(format!("sshd runs this instead: {contender}"));
+    let global = service.config.effective(Scope::Global).unwrap_or_default();
+    status.command = global.command.map(Line::of);
+    status.user = global.user.map(Line::of);
+    status.matches = differing_match_blocks(&service.config);
+    if let CommandInEffect::Other(setting) = &in_effect {
+        status.notes.push(format!("sshd runs this instead: {setting}"));
     }
-    if !setup.config.files.contains_key(&setup.main) {
-        let path = printable(setup.main.as_os_str().as_encoded_bytes());
+    if !service.config.files.contains_key(&service.config_file) {
+        let path = printable_path(&service.config_file);
         status.notes.push(format!("{path} cannot be read"));
         return status;
     }
     status.configured = Some(configured);
     status.state = configured.into();
-    status.notes.extend(setup.config.unread.iter().cloned());
-    status.notes.extend(stale_units(disk));
-    let invalid = setup.config.problems.iter();
+    status.notes.extend(service.config.unread.iter().cloned());
+    status.notes.extend(outdated_drop_ins(root));
+    let invalid = service.config.problems.iter();
     status
         .notes
-        .extend(invalid.map(|words| format!("read here as invalid: {words}")));
-    ask(&setup, configured, run_sshd, &mut status);
+        .extend(invalid.map(|problem| format!("read here as invalid: {problem}")));
+    examine_sshd(&service, configured, run_sshd, &mut status);
     if !status.problems.is_empty() {
         status.state = State::Broken;
     }
     status
 }
 
-/// What an administrator decided.
-fn decisions(disk: &Disk) -> Vec<String> {
+/// An administrator's decisions.
+fn decisions(root: &RootDirectory) -> Vec<String> {
     let decisions = [
         (
             Marker::NoEnable,
@@ -195,25 +195,25 @@ fn decisions(disk: &Disk) -> Vec<String> {
             "disabled by an administrator; package upgrades will not re-enable it",
         ),
     ];
-    let set = decisions.into_iter().filter(|(marker, _)| marker.is_set(disk));
+    let set = decisions.into_iter().filter(|(marker, _)| marker.is_set(root));
     set.map(|(_, words)| words.to_owned()).collect()
 }
 
-fn invalid_configuration(words: &str) -> Problem {
+fn invalid_configuration(message: &str) -> Problem {
     Problem::new(
         Kind::ConfigurationInvalid,
-        format!("sshd would not start with its configuration: {words}"),
+        format!("sshd would not start with its configuration: {message}"),
         "fix that line; `sshd -t` shows whether sshd accepts it",
     )
 }
 
-/// Drop-ins of ours that were made from another ExecStart than there is now, or that somebody has changed.
-fn stale_units(disk: &Disk) -> Vec<String> {
-    let units = Setup::units_without_ours(disk).into_iter();
+/// Notes on our drop-ins of units: the unit's own ExecStart has changed since, or somebody changed the drop-in.
+fn outdated_drop_ins(root: &RootDirectory) -> Vec<String> {
+    let units = SshdService::units_without_ours(root).into_iter();
     let notes = units.filter_map(|unit| {
         let path = unit_drop_in_path(&unit.name);
-        let bytes = disk.read(&path).ok()?;
-        match (made_from(&bytes), unit.exec_start) {
+        let bytes = root.read(&path).ok()?;
+        match (original_exec_start(&bytes), unit.exec_start) {
             (Some(from), Some((now, _))) if from == now => None,
             (Some(_), _) => Some(format!(
                 "{} starts sshd otherwise than when {} was made: `ec2-instance-connect enable` makes it anew",
@@ -226,26 +226,26 @@ fn stale_units(disk: &Disk) -> Vec<String> {
     notes.collect()
 }
 
-/// Asks sshd, and looks at what listens.
-fn ask(setup: &Setup<'_>, configured: Configured, run_sshd: bool, status: &mut Status) {
-    let disk = setup.disk;
-    if !(disk.is_own_root() || run_sshd) {
-        // Looking at a system must not run its programs as root.
+/// Has sshd confirm what was read, and examines the listening sshds.
+fn examine_sshd(service: &SshdService<'_>, configured: Configured, run_sshd: bool, status: &mut Status) {
+    let root = service.root;
+    if !(root.is_running_system() || run_sshd) {
+        // `status` must not run another system's programs as root unless that is asked for.
         status.notes.push(format!(
             "the sshd under {} was not run to confirm this; --run-sshd runs it, as root",
-            printable(disk.root().as_os_str().as_encoded_bytes())
+            printable_path(root.path())
         ));
-        let invalid = setup.config.problems.iter();
+        let invalid = service.config.problems.iter();
         status
             .problems
-            .extend(invalid.map(|words| invalid_configuration(words)));
-        if configured.uses_us() {
-            status.problems.extend(problems::of_setup(setup, None, &[]));
+            .extend(invalid.map(|problem| invalid_configuration(problem)));
+        if configured.runs_our_program() {
+            status.problems.extend(problems::find(service, None, &[]));
         }
         return;
     }
-    let scratch = match Scratch::new(disk) {
-        Ok(scratch) => scratch,
+    let temporary = match TemporaryDirectory::new(root) {
+        Ok(temporary) => temporary,
         Err(error) => {
             status.state = State::Unknown;
             status
@@ -254,22 +254,22 @@ fn ask(setup: &Setup<'_>, configured: Configured, run_sshd: bool, status: &mut S
             return;
         }
     };
-    let answers = confirm(setup, &scratch, status);
-    if configured.uses_us() {
+    let answers = confirm(service, &temporary, status);
+    if configured.runs_our_program() {
         status
             .problems
-            .extend(problems::of_setup(setup, Some(&scratch), &answers));
+            .extend(problems::find(service, Some(&temporary), &answers));
     }
-    if !disk.is_own_root() {
+    if !root.is_running_system() {
         return;
     }
-    match listeners::look(setup, &scratch) {
+    match listeners::find(service, &temporary) {
         Ok(listeners) => {
             if listeners::is_unknown(&listeners, configured) {
                 status.state = State::Unknown;
             }
             status.problems.extend(listeners::problems(&listeners, configured));
-            let outdated = listeners::outdated_units(setup, &scratch, &listeners);
+            let outdated = listeners::outdated_units(service, &temporary, &listeners);
             status.problems.extend(outdated);
             status.listeners = Some(listeners);
         }
@@ -282,50 +282,49 @@ fn ask(setup: &Setup<'_>, configured: Configured, run_sshd: bool, status: &mut S
     }
 }
 
-/// sshd's own answers, where they confirm what was read.
-fn confirm(setup: &Setup<'_>, scratch: &Scratch, status: &mut Status) -> Vec<sshd_service::InEffect> {
-    let is_own = setup.disk.is_own_root();
-    let mut doubt = |words: String| {
-        status.notes.push(words);
+/// sshd's effective configuration for each connection, if it confirms what was read.
+fn confirm(service: &SshdService<'_>, temporary: &TemporaryDirectory, status: &mut Status) -> Vec<EffectiveConfig> {
+    let is_own = service.root.is_running_system();
+    let mut doubt = |note: String| {
+        status.notes.push(note);
         if is_own {
             status.state = State::Unknown;
         }
     };
-    let sshd = match setup.sshd(scratch) {
+    let sshd = match service.sshd(temporary) {
         Ok(sshd) => sshd,
-        Err(Silent::Missing) => {
+        Err(SshdUnavailable::NotInstalled) => {
             status.notes.push("sshd is not installed".to_owned());
             return Vec::new();
         }
-        Err(Silent::Elsewhere(path)) => {
-            let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
-            let program = name(&setup.arguments.program);
-            doubt(format!(
-                "{program} reads {}, and not {}",
-                name(&path),
-                name(&setup.main)
-            ));
+        Err(SshdUnavailable::OtherConfiguration(path)) => {
+            let [program, path, read] =
+                [&service.command_line.program, &path, &service.config_file].map(|path| printable_path(path));
+            doubt(format!("{program} reads {path}, and not {read}"));
             return Vec::new();
         }
-        Err(Silent::DoesNotRun(words)) => {
-            doubt(format!("sshd could not be asked: {}", Refused(words)));
+        Err(SshdUnavailable::DoesNotRun(message)) => {
+            doubt(format!("sshd could not be asked: {message}"));
             return Vec::new();
         }
     };
-    match setup.confirmed(&sshd, &setup.main) {
-        Ok(confirmed) => {
+    match service.confirm(&sshd, &service.config_file) {
+        Ok(confirmation) => {
             status.confirmed_by_sshd = true;
-            if is_own && !(setup.config.problems.is_empty() && setup.config.unread.is_empty()) {
+            if is_own && !(service.config.problems.is_empty() && service.config.unread.is_empty()) {
                 status.state = State::Unknown;
             }
-            status.notes.extend(confirmed.note());
-            return confirmed.answers;
+            status.notes.extend(confirmation.note());
+            return confirmation.answers;
         }
-        Err(Verdict::Broken(words)) => status.problems.push(invalid_configuration(&words)),
-        Err(Verdict::Disagreement { who, read, said }) => doubt(format!(
-            "for {who}, its configuration reads as {read}, but sshd itself says {said}"
+        Err(Unconfirmed::Refused(message)) => status.problems.push(invalid_configuration(&message)),
+        Err(Unconfirmed::Disagrees(Disagreement {
+            connection,
+            read,
+            reported,
+        })) => doubt(format!(
+            "for {connection}, its configuration reads as {read}, but sshd itself says {reported}"
         )),
-        Err(verdict) => doubt(verdict.to_string()),
     }
     Vec::new()
 }

@@ -1,21 +1,21 @@
-//! What `status` prints: JSON, or for people one word, then a row for each fact, which begins with its name.
+//! What `status` prints: JSON, or for people the state in one word, then a row for each fact, which begins with its name.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::findings::{self, Line, Status, Within};
-use crate::host::root_directory::Disk;
+use super::findings::{self, Line, MatchStatus, Status};
+use crate::host::root_directory::RootDirectory;
 use crate::options;
 use crate::service::listeners::{Listener, State};
 
-/// The longest line. What is longer goes on in the next, further in.
+/// The longest line; longer values continue on the next line, indented.
 const COLUMNS: usize = 100;
 
-/// Prints what is found.
+/// Prints the state, and returns the exit status.
 pub(crate) fn status(options: &options::Status) -> ExitCode {
-    let status = findings::look(&Disk::new(&options.root), options.run_sshd);
+    let status = findings::find(&RootDirectory::new(&options.root), options.run_sshd);
     let mut stdout = io::stdout().lock();
-    // Nobody listening is no error.
+    // A closed stdout is no error.
     let _ = if options.json {
         serde_json::to_writer(&mut stdout, &status)
             .map_err(io::Error::from)
@@ -29,9 +29,9 @@ pub(crate) fn status(options: &options::Status) -> ExitCode {
 fn text(status: &Status) -> String {
     let mut text = Text::default();
     text.row("", &status.state.to_string());
-    text.pair("  ", &status.command, &status.user);
-    for within in &status.matches {
-        text.within(within);
+    text.command_and_user("  ", &status.command, &status.user);
+    for block in &status.matches {
+        text.match_block(block);
     }
     for problem in &status.problems {
         text.row("  problem: ", &format!("{}: {}", problem.kind, problem.what));
@@ -52,7 +52,7 @@ fn text(status: &Status) -> String {
 struct Text(String);
 
 impl Text {
-    /// A row's name and value; what does not fit goes to lines of its own.
+    /// Adds a row: its name and value, wrapped at [`COLUMNS`].
     fn row(&mut self, name: &str, value: &str) {
         let indent = name.len() - name.trim_start().len() + 4;
         let mut width = name.len();
@@ -74,7 +74,7 @@ impl Text {
         self.0.push('\n');
     }
 
-    fn pair(&mut self, indent: &str, command: &Option<Line>, user: &Option<Line>) {
+    fn command_and_user(&mut self, indent: &str, command: &Option<Line>, user: &Option<Line>) {
         for (name, line) in [("command", command), ("user", user)] {
             if let Some(line) = line {
                 self.row(&format!("{indent}{name}: "), &line.value);
@@ -83,24 +83,24 @@ impl Text {
         }
     }
 
-    fn within(&mut self, within: &Within) {
-        self.row("  match: ", &within.criteria);
-        self.row("    from: ", &within.place);
-        if within.command.is_none() {
+    fn match_block(&mut self, block: &MatchStatus) {
+        self.row("  match: ", &block.criteria);
+        self.row("    from: ", &block.place);
+        if block.command.is_none() {
             self.row("    command: ", "none");
         }
-        self.pair("    ", &within.command, &within.user);
+        self.command_and_user("    ", &block.command, &block.user);
     }
 
     fn listener(&mut self, listener: &Listener) {
-        let doing = match (listener.state, listener.configured) {
+        let configured = match (listener.state, listener.configured) {
             (State::NotJudged, _) | (_, None) => String::new(),
             (_, Some(configured)) => format!(", {configured}"),
         };
         let unit = listener.unit.as_ref().map_or(String::new(), |unit| format!(", {unit}"));
         self.row(
             "  sshd: ",
-            &format!("pid {}, {}{doing}{unit}", listener.pid, listener.state),
+            &format!("pid {}, {}{configured}{unit}", listener.pid, listener.state),
         );
         self.row("    command-line: ", &listener.command_line);
         if let Some(configuration) = &listener.configuration {

@@ -11,7 +11,7 @@ const LINE_ENDS: [char; 2] = ['\n', '\r'];
 const ESCAPED_IN_QUOTES: [char; 4] = ['"', '\\', '`', '$'];
 
 /// The names and values, in order.
-pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
+pub(crate) fn assignments(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(first) = rest.next() {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn environment_files_lose_their_quotes() {
+    fn values_of_environment_files_are_unquoted() {
         let text = "# x\nSSHD_OPTS=\"-o Banner=none\"\nOPTIONS='-u0'\n A = b \n";
         let read: Vec<_> = assignments(text);
         assert_eq!(read[0].1, "-o Banner=none");

@@ -8,11 +8,11 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// What separates words (`WHITESPACE`).
-pub(super) const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+pub(crate) const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// What a backslash does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backslash {
+pub(crate) enum Backslash {
     /// It begins a C-style escape, and is kept if that is unknown (`EXTRACT_CUNESCAPE`). Quotes must be closed.
     Escape,
     /// It is dropped. Quotes need not be closed (`EXTRACT_RELAX`).
@@ -20,7 +20,7 @@ pub(super) enum Backslash {
 }
 
 /// The words of a text; `None` if a quote is not closed.
-pub(super) fn words(text: &str, backslash: Backslash) -> Option<Vec<String>> {
+pub(crate) fn words(text: &str, backslash: Backslash) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.chars().peekable();
     loop {
@@ -101,7 +101,7 @@ fn character(number: u32) -> Option<Vec<u8>> {
 }
 
 /// A word with `%%` replaced by `%`; `None` if it contains another specifier (systemd.unit(5)), whose value only systemd knows.
-pub(super) fn without_specifiers(word: &str) -> Option<String> {
+pub(crate) fn without_specifiers(word: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = word;
     while let Some((before, after)) = rest.split_once('%') {
@@ -118,7 +118,7 @@ pub(super) fn without_specifiers(word: &str) -> Option<String> {
 
 /// Replaces variables (`replace_env_argv`): a word `$NAME` becomes the words of the value, `${NAME}` within a word becomes the
 /// value, and `$$` becomes `$`.
-pub(super) fn with_variables(words: Vec<String>, environment: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn with_variables(words: Vec<String>, environment: &BTreeMap<String, String>) -> Vec<String> {
     let value = |name: &str| environment.get(name).map(String::as_str).unwrap_or_default();
     let replaced = words.into_iter().map(|word| {
         let name = word.strip_prefix('$').filter(|name| !name.starts_with(['{', '$']));

@@ -4,3 +4,4 @@
 mod environment_file;
 mod exec_start;
 pub(crate) mod unit;
+mod unit_file;

@@ -1,16 +1,17 @@
-//! Reads what systemd would start as sshd: the unit's file, its drop-ins, and the one ExecStart that comes of them.
+//! The units that start sshd: their unit files with drop-ins applied, and the command line that results.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::environment_file;
-use super::exec_start::{self, Backslash, WHITE_SPACE};
-use crate::sshd::command_line::Arguments;
-use crate::sshd::pattern;
-use crate::sshd::sshd_config::{Files, Place};
+use super::exec_start::{self, Backslash};
+use super::unit_file::service_settings;
+use crate::files::{Files, Place};
+use crate::glob;
+use crate::sshd::command_line::CommandLine;
 
-/// Where systemd looks for units and their drop-ins; what stands earlier goes before (systemd.unit(5)).
-const FOLDERS: [&str; 5] = [
+/// The directories of units and drop-ins, in order of precedence (systemd.unit(5)).
+const DIRECTORIES: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -18,70 +19,78 @@ const FOLDERS: [&str; 5] = [
     "/lib/systemd/system",
 ];
 
-/// What the unit of sshd is called: Debian and Ubuntu, everybody else.
+/// The name of sshd's unit on Debian and Ubuntu, and on other distributions.
 const NAMES: [&str; 2] = ["ssh", "sshd"];
 
 /// A service that starts sshd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
-    /// As systemctl takes it: `ssh.service`.
+    /// The name, with its suffix: `ssh.service`.
     pub(crate) name: String,
-    /// Its one ExecStart, as written, and where; `None` where there are none or several, or a file cannot be read.
+    /// The only ExecStart, as written, and its line; `None` if there is none or several, or if a file cannot be read.
     pub(crate) exec_start: Option<(String, Place)>,
-    /// Environment and the EnvironmentFiles that are there, read: what `$SSHD_OPTS` stands for.
+    /// The variables that Environment and EnvironmentFile set.
     pub(crate) environment: BTreeMap<String, String>,
-    /// Whether stopping it ends the listener alone: open connections stay through a restart.
-    pub(crate) spares_connections: bool,
+    /// Whether open connections survive a restart: KillMode=process.
+    pub(crate) keeps_connections: bool,
 }
 
-/// The services that start sshd: the listener, and the template that socket activation starts for each connection.
-pub(crate) fn read(files: &dyn Files, without: &dyn Fn(&Path) -> bool) -> Vec<Unit> {
+/// The units that start sshd: the listener, and the template that a socket starts for each connection. Drop-ins for which
+/// `ignore` is true do not count.
+pub(crate) fn read(files: &dyn Files, ignore: &dyn Fn(&Path) -> bool) -> Vec<Unit> {
     let found = |suffix: &str| {
         let mut names = NAMES.iter().map(|name| format!("{name}{suffix}"));
-        names.find_map(|name| read_unit(files, &name, without))
+        names.find_map(|name| read_unit(files, &name, ignore))
     };
     [found(".service"), found("@.service")].into_iter().flatten().collect()
 }
 
-fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> Option<Unit> {
-    let fragment = FOLDERS
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| files.exists(path))?;
-    let mut drop_ins: BTreeMap<String, PathBuf> = BTreeMap::new();
+/// The drop-ins of a unit by file name: of its name, and of its other name if that is an alias.
+fn drop_ins(files: &dyn Files, name: &str, ignore: &dyn Fn(&Path) -> bool) -> BTreeMap<String, PathBuf> {
     let base = name.split(['@', '.']).next().unwrap_or_default();
     let aliases = NAMES.iter().map(|alias| name.replacen(base, alias, 1));
-    let known = aliases.filter(|alias| {
-        alias == name
-            || FOLDERS
-                .iter()
-                .any(|folder| files.exists(&Path::new(folder).join(alias)))
-    });
-    for alias in known {
-        for folder in FOLDERS.map(|folder| Path::new(folder).join(format!("{alias}.d"))) {
-            for file in files.names(&folder).into_iter().filter(|file| file.ends_with(".conf")) {
-                let path = folder.join(&file);
-                if !without(&path) {
-                    drop_ins.entry(file).or_insert(path);
+    let exists = |alias: &String| {
+        let mut paths = DIRECTORIES.iter().map(|directory| Path::new(directory).join(alias));
+        paths.any(|path| files.exists(&path))
+    };
+    let mut drop_ins: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for alias in aliases.filter(|alias| alias == name || exists(alias)) {
+        for directory in DIRECTORIES.map(|directory| Path::new(directory).join(format!("{alias}.d"))) {
+            let names = files.names(&directory).into_iter();
+            for name in names.filter(|name| name.ends_with(".conf")) {
+                let path = directory.join(&name);
+                if !ignore(&path) {
+                    drop_ins.entry(name).or_insert(path);
                 }
             }
         }
     }
+    drop_ins
+}
+
+fn read_unit(files: &dyn Files, name: &str, ignore: &dyn Fn(&Path) -> bool) -> Option<Unit> {
+    let fragment = DIRECTORIES
+        .iter()
+        .map(|directory| Path::new(directory).join(name))
+        .find(|path| files.exists(path))?;
     let mut unit = Unit {
         name: name.to_owned(),
         exec_start: None,
         environment: BTreeMap::new(),
-        spares_connections: false,
+        keeps_connections: false,
     };
     let mut starts = Vec::new();
     let mut environment_files = Vec::new();
     let mut is_all_read = true;
-    for path in [fragment].into_iter().chain(drop_ins.into_values()) {
+    for path in [fragment]
+        .into_iter()
+        .chain(drop_ins(files, name, ignore).into_values())
+    {
         let text = files.read(&path).unwrap_or_else(|_| {
             is_all_read = false;
             Vec::new()
         });
-        for (line, key, value) in service_lines(&String::from_utf8_lossy(&text)) {
+        for (line, key, value) in service_settings(&String::from_utf8_lossy(&text)) {
             let place = Place {
                 file: path.clone(),
                 line,
@@ -103,15 +112,15 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
                         }
                     }
                 }
-                ("KillMode", mode) => unit.spares_connections = mode == "process",
+                ("KillMode", mode) => unit.keeps_connections = mode == "process",
                 _ => {}
             }
         }
     }
     for file in environment_files {
         let text = files.read(&file).unwrap_or_else(|_| {
-            // One that is not there is as good as empty; a pattern (systemd.exec(5)) stands for others.
-            is_all_read &= !files.has_name(&file) && !pattern::is_pattern(&file.to_string_lossy());
+            // A missing file is as good as empty; a pattern (systemd.exec(5)) may match other files.
+            is_all_read &= !files.has_name(&file) && !glob::is_pattern(&file.to_string_lossy());
             Vec::new()
         });
         unit.environment
@@ -124,56 +133,18 @@ fn read_unit(files: &dyn Files, name: &str, without: &dyn Fn(&Path) -> bool) -> 
     Some(unit)
 }
 
-/// The `Key=value` lines of a unit's `[Service]`, each with the number of its first line. A line that ends with a backslash
-/// continues on the next one.
-fn service_lines(text: &str) -> Vec<(usize, String, String)> {
-    let mut found = Vec::new();
-    let mut in_service = false;
-    let mut add = |start: usize, whole: &str| {
-        let whole = whole.trim_matches(WHITE_SPACE);
-        if whole.starts_with('[') {
-            in_service = whole == "[Service]";
-        } else if let Some((key, value)) = whole.split_once('=').filter(|_| in_service) {
-            let [key, value] = [key, value].map(|part| part.trim_matches(WHITE_SPACE).to_owned());
-            found.push((start, key, value));
-        }
-    };
-    let mut continued: Option<(usize, String)> = None;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim_start_matches(WHITE_SPACE);
-        if line.starts_with(['#', ';']) {
-            continue;
-        }
-        let (start, mut whole) = continued.take().unwrap_or((number + 1, String::new()));
-        whole.push_str(line);
-        // Of two backslashes, the first escapes the second.
-        let backslashes = whole.chars().rev().take_while(|c| *c == '\\').count();
-        if backslashes % 2 == 0 {
-            add(start, &whole);
-        } else {
-            whole.pop();
-            whole.push(' ');
-            continued = Some((start, whole));
-        }
-    }
-    if let Some((start, whole)) = continued {
-        add(start, &whole);
-    }
-    found
-}
-
 fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
     Some((name.to_owned(), value.to_owned()))
 }
 
 impl Unit {
-    /// The arguments that sshd gets; `None` where that cannot be told from the files.
-    pub(crate) fn arguments(&self) -> Option<Arguments> {
+    /// The command line of sshd; `None` if it is not clear from the files.
+    pub(crate) fn command_line(&self) -> Option<CommandLine> {
         let (line, _) = self.exec_start.as_ref()?;
         let command_line = line.trim_start_matches(['-', '+', '!', ':']);
         let prefixes = line.strip_suffix(command_line).unwrap_or_default();
-        // Other prefixes (`@`, `|`) make no absolute path of what follows.
+        // With another prefix (`@`, `|`), the program is not an absolute path.
         let words = exec_start::words(command_line, Backslash::Escape)?.into_iter();
         let mut words = words.map(|word| exec_start::without_specifiers(&word));
         let program = PathBuf::from(words.next()??);
@@ -184,14 +155,14 @@ impl Unit {
         } else {
             exec_start::with_variables(words, &self.environment)
         };
-        Arguments::read(program, words).filter(|_| is_sshd)
+        CommandLine::read(program, words).filter(|_| is_sshd)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Tree;
+    use crate::files::InMemory;
 
     fn unit(exec: &str, environment: &[(&str, &str)]) -> Unit {
         let place = Place {
@@ -205,32 +176,32 @@ mod tests {
                 .iter()
                 .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
                 .collect(),
-            spares_connections: true,
+            keeps_connections: true,
         }
     }
 
     #[test]
     fn the_options_of_an_exec_start_are_those_that_sshd_gets() {
         let aws = "/usr/sbin/sshd -D $SSHD_OPTS -o \"AuthorizedKeysCommand /x %%u %%f\" -oPort=2222";
-        let arguments = unit(aws, &[("SSHD_OPTS", "-f /etc/other -o 'Banner none' -e")])
-            .arguments()
+        let command_line = unit(aws, &[("SSHD_OPTS", "-f /etc/other -o 'Banner none' -e")])
+            .command_line()
             .unwrap();
-        assert_eq!(arguments.program, PathBuf::from("/usr/sbin/sshd"));
-        assert_eq!(arguments.config, Some(PathBuf::from("/etc/other")));
+        assert_eq!(command_line.program, PathBuf::from("/usr/sbin/sshd"));
+        assert_eq!(command_line.config, Some(PathBuf::from("/etc/other")));
         assert_eq!(
-            arguments.options,
+            command_line.options,
             ["Banner none", "AuthorizedKeysCommand /x %u %f", "Port=2222"]
         );
-        let arguments = unit(":/usr/sbin/sshd -o Banner=${O}\\x20$O", &[("O", "-6")])
-            .arguments()
+        let command_line = unit(":/usr/sbin/sshd -o Banner=${O}\\x20$O", &[("O", "-6")])
+            .command_line()
             .unwrap();
-        assert_eq!(arguments.options, ["Banner=${O} $O"], "no variables after a colon");
-        let arguments = unit("/usr/sbin/sshd $O", &[("O", "-oBanner=%%h ")])
-            .arguments()
+        assert_eq!(command_line.options, ["Banner=${O} $O"], "no variables after a colon");
+        let command_line = unit("/usr/sbin/sshd $O", &[("O", "-oBanner=%%h ")])
+            .command_line()
             .unwrap();
-        assert_eq!(arguments.options, ["Banner=%%h"], "no specifiers in variables");
-        let arguments = unit("-/usr/sbin/sshd -i ${O}", &[("O", "-6")]).arguments().unwrap();
-        assert_eq!(arguments.when_asking, ["-6"]);
+        assert_eq!(command_line.options, ["Banner=%%h"], "no specifiers in variables");
+        let command_line = unit("-/usr/sbin/sshd -i ${O}", &[("O", "-6")]).command_line().unwrap();
+        assert_eq!(command_line.test_arguments, ["-6"]);
     }
 
     #[test]
@@ -243,25 +214,7 @@ mod tests {
             "/usr/sbin/sshd -o \"AuthorizedKeysCommand /x %u\"",
             "/usr/sbin/sshd -D ; /bin/true",
         ] {
-            assert_eq!(unit(exec, &[]).arguments(), None, "{exec}");
-        }
-    }
-
-    #[test]
-    fn lines_are_put_together_and_comments_passed_over() {
-        let text = "[Unit]\nExecStart=/no\n[Service]\n# x\nExecStart=/a \\\n  -b\n; y\nKillMode = process\n";
-        let lines = service_lines(text);
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0], (5, "ExecStart".to_owned(), "/a  -b".to_owned()));
-        assert_eq!(lines[1].2, "process");
-        for (text, value) in [
-            ("ExecStart=a \\\n# x\n\tb\\\n", "a  b"),
-            ("ExecStart=a\\\\\nb\n", "a\\\\"),
-            ("ExecStart=a\\ \nb\n", "a\\"),
-            ("ExecStart=a\\\n\nb\n", "a"),
-        ] {
-            let lines = service_lines(&format!("[Service]\n{text}"));
-            assert_eq!(lines, [(2, "ExecStart".to_owned(), value.to_owned())], "{text:?}");
+            assert_eq!(unit(exec, &[]).command_line(), None, "{exec}");
         }
     }
 
@@ -270,7 +223,7 @@ mod tests {
         const UNIT: &str = "/lib/systemd/system/ssh.service";
         const EXEC: &str = "[Service]\nExecStart=/usr/sbin/sshd $O\nEnvironmentFile=-/etc/default/ssh\n";
         let exec_start = |files: &[(&str, Option<&str>)]| {
-            let units = read(&Tree::of(files), &|_| false);
+            let units = read(&InMemory::of(files), &|_| false);
             units.first().and_then(|unit| unit.exec_start.clone())
         };
         assert!(
