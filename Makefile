@@ -1,4 +1,4 @@
-# The entry point: `make help` lists what it can do.
+# The entry point. `make help` lists the targets.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -7,17 +7,17 @@ DESTDIR ?=
 # Where the program is installed; sshd requires it, and every directory above it, to be owned by root and writable by nobody else.
 LIBEXECDIR ?= $(PREFIX)/libexec/ec2-instance-connect
 DOCDIR ?= $(PREFIX)/share/doc/ec2-instance-connect
-# Where the built programs are.
+# The directory of the built programs.
 BUILT ?= $(TARGET)/release
-# Where zsh looks; for what a distribution installs, Debian has a directory of its own.
+# The directory in which zsh looks for completions; Debian has a separate one for packages' files.
 ZSH_COMPLETIONS ?= $(if $(and $(wildcard /etc/debian_version),$(filter /usr,$(PREFIX))),vendor-completions,site-functions)
 
 .PHONY: help demo test test-all test-root e2e hook checkout test-packages lint build bench mutate deny emulator completions install install-built uninstall packages reproduce repo clean
 
-help: ## What can be made
+help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: ## Push a key, see it verified, and see three others refused (no root, no EC2)
+demo: ## Push a key and show that it is accepted, and three other records that are refused (no root, no EC2)
 	@echo 'The first build takes about two minutes on 2 cores, and 710 MB in $(TARGET)/. Nothing is installed.'
 	@$(CARGO) build --locked --package eic-authorized-keys --package ec2-instance-connect --package ec2-instance-connect-tests --bins
 	@$(TARGET)/debug/demo
@@ -43,34 +43,34 @@ checkout: ## Run the commands that the documentation gives for a clone of this r
 test-packages: ## Install, upgrade, roll back and remove the packages in dist/, in booted containers; builds them if there are none (root)
 	@CARGO='$(CARGO)' tests/run packages
 
-lint: ## Formatting and clippy, warnings as errors
+lint: ## Check formatting, and run clippy with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
-build: ## The programs, optimised, in target/release: then `sudo make install`
+build: ## Build the programs, optimised, in target/release; then run `sudo make install`
 	$(CARGO) build --release --locked --package eic-authorized-keys --package ec2-instance-connect
 
-bench: build ## What a call costs, beside curl, in one run
+bench: build ## Measure what a call costs, compared with curl
 	@$(CARGO) build --quiet --release --locked --package ec2-instance-connect-tests --bins
 	@$(TARGET)/release/bench
 
-mutate: ## Take each refusing check out, one at a time, and see the tests go red (half an hour)
+mutate: ## Remove each check that refuses, one at a time, and confirm that a test fails (half an hour)
 	@$(CARGO) build --quiet --locked --package ec2-instance-connect-tests --bin mutate
 	@CARGO='$(CARGO)' $(TARGET)/debug/mutate
 
-deny: ## Licences, bans and sources of every dependency (cargo install --locked cargo-deny)
+deny: ## Check licences, bans and sources of every dependency (needs cargo-deny: cargo install --locked cargo-deny)
 	$(CARGO) deny --locked check licenses bans sources
 
-emulator: ## A fake IMDS and service to try things with by hand
+emulator: ## Start a fake IMDS and service, to try things by hand
 	@$(CARGO) run --locked --package ec2-instance-connect-tests --bin emulator -- --directory '$(TARGET)/emulator'
 
-completions: ## The shell completions in packaging/completions anew, where the programs' options have changed
+completions: ## Write the shell completions in packaging/completions again, after a change of the programs' options
 	$(CARGO) run --quiet --locked --package ec2-instance-connect-tests --bin completions -- packaging/completions
 
-install: ## Install what `make build` built, into DESTDIR under PREFIX (as root; needs no cargo)
+install: ## Install what `make build` built, in DESTDIR under PREFIX (as root; needs no cargo)
 	@for program in eic_run_authorized_keys ec2-instance-connect; do \
 	    if [ ! -x '$(BUILT)'/$$program ]; then \
-	        echo "$(BUILT)/$$program is not there: run \`make build\` first, as the user who has cargo, or give BUILT=DIRECTORY" >&2; \
+	        echo "$(BUILT)/$$program does not exist: run \`make build\` first, as the user who has cargo, or give BUILT=DIRECTORY" >&2; \
 	        exit 1; \
 	    fi; \
 	    if [ "$$(find agent -name '*.rs' -newer '$(BUILT)'/$$program)" ]; then \
@@ -80,15 +80,15 @@ install: ## Install what `make build` built, into DESTDIR under PREFIX (as root;
 	done
 	@$(MAKE) --no-print-directory install-built
 	@if [ -z '$(DESTDIR)' ]; then \
-	    echo 'Installed. What is left to do, as root:'; \
+	    echo 'Installed. To configure sshd, run as root:'; \
 	    echo '  systemd-sysusers ec2-instance-connect.conf'; \
-	    echo '      makes the system user; without systemd:'; \
+	    echo '      creates the system user; without systemd, run instead:'; \
 	    echo '      useradd --system --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin ec2-instance-connect'; \
 	    echo '  $(PREFIX)/sbin/ec2-instance-connect enable'; \
 	    echo '      configures sshd to use it'; \
 	fi
 
-# The same without a look at its age: what the packages are made with. BUILT holds the two programs, and THIRD-PARTY where there is one.
+# Install without checking the age of the programs, for packages. BUILT contains the two programs and, optionally, THIRD-PARTY.
 install-built:
 	install -D -m 0711 '$(BUILT)/eic_run_authorized_keys' '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys'
 	install -D -m 0755 '$(BUILT)/ec2-instance-connect' '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
@@ -103,10 +103,10 @@ install-built:
 	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' packaging/completions/fish/*
 	if [ -e '$(BUILT)/THIRD-PARTY' ]; then install -m 0644 -t '$(DESTDIR)$(DOCDIR)' '$(BUILT)/THIRD-PARTY'; fi
 
-uninstall: ## Disable it, and remove what `make install` installed (as root)
+uninstall: ## Disable EC2 Instance Connect in sshd, and remove what `make install` installed (as root)
 	@if [ -z '$(DESTDIR)' ] && [ -x '$(PREFIX)/sbin/ec2-instance-connect' ]; then '$(PREFIX)/sbin/ec2-instance-connect' disable --package; fi
 	@if [ -z '$(DESTDIR)' ] && grep -rs '$(LIBEXECDIR)/eic_run_authorized_keys' /etc/ssh /etc/systemd/system; then \
-	    echo 'sshd is still configured to run the program, as above: remove these lines first' >&2; exit 1; \
+	    echo 'sshd is still configured to run the program, by the lines above: remove these lines first' >&2; exit 1; \
 	fi
 	rm -f '$(DESTDIR)$(LIBEXECDIR)/eic_run_authorized_keys' '$(DESTDIR)$(PREFIX)/sbin/ec2-instance-connect'
 	rm -f $(patsubst packaging/man/%,'$(DESTDIR)$(PREFIX)/share/man/man8/%',$(wildcard packaging/man/*.8))
@@ -117,14 +117,14 @@ uninstall: ## Disable it, and remove what `make install` installed (as root)
 	rm -f $(patsubst packaging/completions/fish/%,'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%',$(wildcard packaging/completions/fish/*))
 	if [ -d '$(DESTDIR)$(LIBEXECDIR)' ]; then rmdir '$(DESTDIR)$(LIBEXECDIR)'; fi
 
-reproduce: ## Build the packages again elsewhere, from nothing, and see that no byte of dist/ differs (as long as the first time)
+reproduce: ## Build the packages again in another directory, and confirm that dist/ is identical (takes as long as the first build)
 	@packaging/reproduce dist
 
-repo: ## Signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=where it will be served, EARLIER=the repositories now served
+repo: ## Make signed apt and yum repositories of dist/ in dist/repo: KEY=fingerprint, BASEURL=URL, EARLIER=repositories served now
 	@packaging/tools
 	@packaging/repo '$(KEY)' dist $(if $(EARLIER),'$(EARLIER)')
 
-packages: ## .deb and .rpm for x86_64 and arm64, debug symbols, SBOM and checksums, in dist/ (Debian 12; 15 minutes at first)
+packages: ## Build .deb and .rpm for x86_64 and arm64, debug symbols, SBOM and checksums in dist/ (Debian 12; 15 minutes at first)
 	@packaging/build dist
 
 clean:

@@ -82,7 +82,7 @@ fn what_was_built_is_installed_without_cargo_and_uninstalled() {
 #[test]
 fn what_is_not_built_or_older_than_its_sources_is_not_installed() {
     for (built, why) in [
-        (tempfile::tempdir().unwrap(), "is not there: run `make build` first"),
+        (tempfile::tempdir().unwrap(), "does not exist: run `make build` first"),
         (built("2001-01-01"), "is older than its sources: run `make build` first"),
     ] {
         let root = tempfile::tempdir().unwrap();
