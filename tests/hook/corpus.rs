@@ -186,6 +186,22 @@ const CORPUS: &[(Read, &str)] = &[
     ),
     (
         Taken,
+        "Include x.d/[[:digit:]]*.conf x.d/[![:digit:]]*.conf\n@x.d/a.conf\nAuthorizedKeysCommand /bin/a\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\nAuthorizedKeysCommandUser t\n",
+    ),
+    (
+        Taken,
+        "Include x.d/[[:digits:]]*.conf\nAuthorizedKeysCommandUser t\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\n",
+    ),
+    (
+        Taken,
+        "Include x.d/[a\\-z].conf x.d/[\\!b].conf\nAuthorizedKeysCommandUser t\n@x.d/m.conf\nAuthorizedKeysCommand /bin/m\n@x.d/!.conf\nAuthorizedKeysCommand /bin/not\n",
+    ),
+    (
+        Taken,
+        "Include x.d/?.conf\nAuthorizedKeysCommandUser t\n@x.d/\u{e9}.conf\nAuthorizedKeysCommand /bin/two-bytes\n",
+    ),
+    (
+        Taken,
         "Include x.d/{5,6}.conf\nAuthorizedKeysCommandUser t\n@x.d/5.conf\nAuthorizedKeysCommand /bin/5\n",
     ),
     (

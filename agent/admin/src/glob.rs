@@ -1,4 +1,7 @@
-//! Glob patterns, as glob(3) matches them: sshd's Include and systemd's EnvironmentFile take them.
+//! Glob patterns, as sshd's Include matches them: OpenSSH has a glob(3) of its own (openbsd-compat/glob.c).
+//!
+//! No crate agrees with it: `glob` has no escapes or classes and rejects an unclosed bracket, which sshd takes literally;
+//! `globset`, `fast-glob` and `fnmatch-regex` expand `{a,b}`.
 #![deny(clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
@@ -54,54 +57,167 @@ pub(crate) fn is_pattern(text: &str) -> bool {
 
 /// Whether a file name matches a pattern, neither of which contains a slash.
 ///
-/// As in glob(3), a leading dot must match explicitly, and a bracket that is never closed is an ordinary character.
+/// A leading dot must match explicitly, and an unclosed bracket is an ordinary character. Bytes are compared, not characters.
 fn name_matches(pattern: &str, name: &str) -> bool {
-    if name.starts_with('.') && !pattern.starts_with('.') && !pattern.starts_with("\\.") {
+    let Some(parts) = parse(pattern.as_bytes()) else {
         return false;
-    }
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    matches(&pattern, &name)
-}
-
-fn matches(pattern: &[char], name: &[char]) -> bool {
-    match (pattern, name) {
-        ([], _) => name.is_empty(),
-        (['*', rest @ ..], _) => (0..=name.len()).any(|at| name.get(at..).is_some_and(|name| matches(rest, name))),
-        (['?', rest @ ..], [_, after @ ..]) => matches(rest, after),
-        (['\\', c, rest @ ..], [first, after @ ..]) => c == first && matches(rest, after),
-        (['[', inside @ ..], [first, after @ ..]) => match bracket(inside, *first) {
-            Some((is_in, rest)) => is_in && matches(rest, after),
-            None => *first == '[' && matches(inside, after),
-        },
-        ([c, rest @ ..], [first, after @ ..]) => c == first && matches(rest, after),
-        (_, []) => false,
-    }
-}
-
-/// Whether a bracket contains `c`, and the pattern after the bracket; `None` if the bracket is never closed.
-fn bracket(inside: &[char], c: char) -> Option<(bool, &[char])> {
-    let (negated, mut rest) = match inside {
-        ['!', rest @ ..] => (true, rest),
-        _ => (false, inside),
     };
-    let mut is_in = false;
-    let mut first = true;
-    loop {
-        match rest {
-            [] => return None,
-            [']', after @ ..] if !first => return Some((is_in != negated, after)),
-            [from, '-', to, after @ ..] if *to != ']' => {
-                is_in |= (*from..=*to).contains(&c);
-                rest = after;
-            }
-            [one, after @ ..] => {
-                is_in |= *one == c;
-                rest = after;
+    let is_hidden = name.starts_with('.') && !matches!(parts.first(), Some(Part::Byte(b'.')));
+    !is_hidden && match_whole(&parts, name.as_bytes())
+}
+
+/// A part of a pattern, which matches one byte, or any number of them.
+enum Part {
+    /// This byte.
+    Byte(u8),
+    /// `?`
+    Any,
+    /// `*`
+    AnyNumber,
+    /// A bracket expression.
+    Bracket { negated: bool, members: Vec<Member> },
+}
+
+/// A member of a bracket expression.
+enum Member {
+    /// From the first byte to the second.
+    Range(u8, u8),
+    /// A class such as `[:digit:]`.
+    Class(fn(u8) -> bool),
+}
+
+impl Part {
+    fn matches(&self, byte: u8) -> bool {
+        match self {
+            Self::Byte(only) => *only == byte,
+            Self::Any => true,
+            Self::AnyNumber => false,
+            Self::Bracket { negated, members } => {
+                let is_member = members.iter().any(|member| match member {
+                    Member::Range(from, to) => (*from..=*to).contains(&byte),
+                    Member::Class(contains) => contains(byte),
+                });
+                is_member != *negated
             }
         }
-        first = false;
     }
+}
+
+/// Whether the parts match the whole text.
+fn match_whole(mut parts: &[Part], mut text: &[u8]) -> bool {
+    // What follows the last `*`, and the text to which it was last applied.
+    let mut last = None;
+    loop {
+        match (parts, text) {
+            ([Part::AnyNumber, rest @ ..], _) => {
+                parts = rest;
+                last = Some((rest, text));
+            }
+            ([part, rest @ ..], [byte, after @ ..]) if part.matches(*byte) => (parts, text) = (rest, after),
+            ([], []) => return true,
+            _ => match last {
+                Some((rest, [_, after @ ..])) => {
+                    (parts, text) = (rest, after);
+                    last = Some((rest, after));
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// A byte of a pattern, and whether it may be special: after a backslash, it is not.
+type Character = (u8, bool);
+
+/// The parts of a pattern; `None` if it contains an unknown class: then no name matches.
+fn parse(pattern: &[u8]) -> Option<Vec<Part>> {
+    let mut characters: Vec<Character> = Vec::new();
+    let mut bytes = pattern.iter();
+    while let Some(&byte) = bytes.next() {
+        characters.push(match byte {
+            b'\\' => (*bytes.next().unwrap_or(&byte), false),
+            _ => (byte, true),
+        });
+    }
+    let mut parts = Vec::new();
+    let mut rest = characters.as_slice();
+    while let [(byte, is_special), after @ ..] = rest {
+        rest = after;
+        parts.push(match byte {
+            b'*' if *is_special => Part::AnyNumber,
+            b'?' if *is_special => Part::Any,
+            b'[' if *is_special && is_closed(after) => {
+                let (bracket, after) = bracket(after)?;
+                rest = after;
+                bracket
+            }
+            _ => Part::Byte(*byte),
+        });
+    }
+    Some(parts)
+}
+
+/// Whether a bracket is closed. A `]` that comes first is a member.
+fn is_closed(inside: &[Character]) -> bool {
+    let members = inside.strip_prefix(&[(b'!', true)]).unwrap_or(inside);
+    members.iter().skip(1).any(|character| *character == (b']', true))
+}
+
+/// A bracket expression from what follows its `[`, and the rest of the pattern.
+fn bracket(inside: &[Character]) -> Option<(Part, &[Character])> {
+    let (negated, mut rest) = match inside {
+        [(b'!', true), rest @ ..] => (true, rest),
+        _ => (false, inside),
+    };
+    let mut members = Vec::new();
+    loop {
+        let member;
+        (member, rest) = match (class_name(rest), rest) {
+            (Some((name, after)), _) => (Member::Class(class(&name)?), after),
+            (None, [(from, _), (b'-', true), to, after @ ..]) if *to != (b']', true) => {
+                (Member::Range(*from, to.0), after)
+            }
+            (None, [(only, _), after @ ..]) => (Member::Range(*only, *only), after),
+            (None, []) => return None,
+        };
+        members.push(member);
+        if let [(b']', true), after @ ..] = rest {
+            return Some((Part::Bracket { negated, members }, after));
+        }
+    }
+}
+
+/// The name in a `[:name:]` at the start, and what follows it.
+fn class_name(text: &[Character]) -> Option<(Vec<u8>, &[Character])> {
+    let [(b'[', true), (b':', true), named @ ..] = text else {
+        return None;
+    };
+    let end = named.iter().position(|character| *character == (b':', true))?;
+    let (name, after) = named.split_at_checked(end)?;
+    let [_, (b']', true), after @ ..] = after else {
+        return None;
+    };
+    Some((name.iter().map(|(byte, _)| *byte).collect(), after))
+}
+
+/// The bytes in a class, in the C locale.
+fn class(name: &[u8]) -> Option<fn(u8) -> bool> {
+    let contains: fn(u8) -> bool = match name {
+        b"alnum" => |byte| byte.is_ascii_alphanumeric(),
+        b"alpha" => |byte| byte.is_ascii_alphabetic(),
+        b"blank" => |byte| matches!(byte, b' ' | b'\t'),
+        b"cntrl" => |byte| byte.is_ascii_control(),
+        b"digit" => |byte| byte.is_ascii_digit(),
+        b"graph" => |byte| byte.is_ascii_graphic(),
+        b"lower" => |byte| byte.is_ascii_lowercase(),
+        b"print" => |byte| byte == b' ' || byte.is_ascii_graphic(),
+        b"punct" => |byte| byte.is_ascii_punctuation(),
+        b"space" => |byte| byte.is_ascii_whitespace() || byte == b'\x0b',
+        b"upper" => |byte| byte.is_ascii_uppercase(),
+        b"xdigit" => |byte| byte.is_ascii_hexdigit(),
+        _ => return None,
+    };
+    Some(contains)
 }
 
 #[cfg(test)]
@@ -123,6 +239,32 @@ mod tests {
             ("?.conf", "ab.conf", false),
             ("a\\*", "a*", true),
             ("a\\*", "ab", false),
+            ("\\.*", ".a", true),
+            ("[.]*", ".a", false),
+            ("a*b*c", "axbxbxc", true),
+            ("a*b*c", "axbxbx", false),
+            ("[a", "a", false),
+            ("[]", "[]", true),
+            ("[!]", "[!]", true),
+            ("[]-a]", "^", true),
+            ("[a-]", "-", true),
+            ("[z-a]", "m", false),
+            ("[^a]", "b", false),
+            ("[\\]]", "]", true),
+            ("[a\\-z]", "m", false),
+            ("[\\!a]", "!", true),
+            ("a\\", "a\\", true),
+            ("{a,b}", "a", false),
+            ("[[:digit:]]*.conf", "50-x.conf", true),
+            ("[[:digit:]]*.conf", "x.conf", false),
+            ("[![:digit:]_]", "5", false),
+            ("[[:digit:][:upper:]-]", "X", true),
+            ("[[:digit:]-z]", "m", false),
+            ("[[:space:]]", "\u{b}", true),
+            ("[[:digits:]]*", "5", false),
+            ("[[:digit]", ":", true),
+            ("?", "\u{e9}", false),
+            ("??", "\u{e9}", true),
         ] {
             assert_eq!(name_matches(pattern, name), expected, "{pattern} {name}");
         }
