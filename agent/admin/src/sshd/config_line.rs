@@ -1,4 +1,6 @@
 //! One line of an sshd_config: its keyword and arguments, split as sshd does (`strdelim` and `argv_split` in misc.c).
+//!
+//! The crates `shlex` and `shell-words` do not fit: they drop the backslash in `Match User CORP\ann`, which sshd keeps.
 
 use std::fmt;
 
@@ -146,6 +148,9 @@ mod tests {
             ("a#b", &["a#b"]),
             ("\"\" a", &["", "a"]),
             ("a\\nb", &["a\\nb"]),
+            ("User CORP\\ann", &["User", "CORP\\ann"]),
+            ("a\\#b \\# a\\\\b", &["a\\#b", "\\#", "a\\b"]),
+            ("\"a\\ b\"c a\\", &["a\\ bc", "a\\"]),
             ("", &[]),
         ] {
             assert_eq!(arguments(text).unwrap(), words, "{text:?}");
