@@ -97,8 +97,8 @@ impl fmt::Display for Outcome {
             ),
             Self::UnclearExecStart(unit) => write!(
                 f,
-                "{unit} does not start sshd by its path in one ExecStart line, so this program does not know which \
-                 configuration sshd reads. Nothing was changed. {BY_HAND}"
+                "{unit} does not start sshd by its path in one ExecStart line without specifiers such as %i, so this \
+                 program does not know which configuration sshd reads. Nothing was changed. {BY_HAND}"
             ),
             Self::SshdDisagrees(Disagreement {
                 connection,

@@ -80,7 +80,7 @@ pub(crate) enum Outcome {
     InvalidConfiguration(String),
     /// sshd reads something that this program does not read.
     UnreadConfiguration(String),
-    /// The ExecStart of this unit is not one sshd by its path.
+    /// The ExecStart of this unit is not one sshd by its path, or has specifiers.
     UnclearExecStart(String),
     /// sshd and this program read the configuration differently.
     SshdDisagrees(Disagreement),
