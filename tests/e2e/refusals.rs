@@ -110,7 +110,7 @@ fn a_record_for_another_instance_is_refused() {
         world.publish(USER, &RecordTemplate::new(now() + 60, "i-0fedcba9876543210", &key.line));
         world.assert_denied(&Ssh::to(USER).with(&key).run());
         world.assert_logged(&format!(
-            "{}record is for instance i-0fedcba9876543210, this is ",
+            "{}record is for instance i-0fedcba9876543210, but this is ",
             refused(&key)
         ));
         assert_sshd_is_content(world);
@@ -130,7 +130,7 @@ fn a_key_of_a_revoked_signer_is_not_let_in() {
         assert_eq!(login.status, Some(255), "{login:#?}");
         let signer = "managed-ssh-signer.us-west-2.amazonaws.com";
         world.assert_logged(&format!(
-            "Provided no ssh key for user {USER}: staple for {signer} says that it was revoked 2 h ago"
+            "Provided no ssh key for user {USER}: OCSP response for \"{signer}\" reports that the certificate was revoked 2 h ago"
         ));
         // The signer does not verify, so the status is 1.
         world.assert_logged("failed, status 1");

@@ -114,7 +114,7 @@ fn a_refusal_reaches_the_log_as_one_line() {
         return;
     };
     let outcome = login.run();
-    let line = refused(&key, "record's signature is not the signer's\n");
+    let line = refused(&key, "record's signature is invalid\n");
     assert_eq!(received(&log), as_sent(&outcome, &line));
 }
 
@@ -144,7 +144,9 @@ fn control_characters_reach_the_log_only_escaped() {
     };
     let outcome = login.run();
     let escaped = "\\x1b[2J\\xc2\\x9b31m\\x07\\x0d\\x0aforged\\x0a";
-    let line = provided_none(&format!("IMDS served keys without a record, starting \"{escaped}\""));
+    let line = provided_none(&format!(
+        "IMDS returned keys in an unknown format, starting with \"{escaped}\""
+    ));
     assert_eq!(received(&log), as_sent(&outcome, &line));
 }
 

@@ -176,7 +176,10 @@ fn names_in_certificates_are_shown_escaped() {
     let outcome = instance.login(USER).run();
     assert_eq!(outcome.status.code(), Some(1));
     let said = printable(&outcome, 1);
-    assert!(said.contains("signer is for us-west-2\\x1b[2J.amazonaws.com"), "{said}");
+    assert!(
+        said.contains("signer certificate is for us-west-2\\x1b[2J.amazonaws.com"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn something_that_is_no_key_blob_is_one_line_and_status_0() {
     instance
         .emulator
         .with_imds(|imds| imds.publish_raw(USER, "nothing of the kind\n"));
-    let why = "IMDS served keys without a record, starting \"nothing of the kind\\x0a\"";
+    let why = "IMDS returned keys in an unknown format, starting with \"nothing of the kind\\x0a\"";
     instance.login(USER).run().refused(0, &provided_none(why));
 }
 

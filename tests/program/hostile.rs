@@ -173,13 +173,13 @@ fn a_content_length_that_promises_too_little_is_no_more_than_half_an_answer() {
             // The middle of a record depends on the length of its key.
             Refusal("for user ec2-user: record"),
             Failure("IMDS returned an invalid instance ID: \"i-0123456\""),
-            Failure("\"us-w\" is no region of AWS"),
-            Failure("under \"amazon\", but they are under amazonaws.com"),
+            Failure("\"us-w\" is not an AWS region"),
+            Failure("IMDS returned the services domain \"amazon\", but that of us-west-2 is amazonaws.com"),
             // The first half of the chain contains the signer and its issuer: the trust store has the root.
             KeyOrFailure("Provided no ssh key"),
             // The first half of the names may contain exactly these two.
             KeyOrFailure("Provided no ssh key"),
-            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
+            Failure("OCSP response for \"managed-ssh-signer.us-west-2.amazonaws.com\" is missing"),
         ],
     );
 }
@@ -219,14 +219,14 @@ fn a_web_page_is_no_answer() {
         &[Fault::Html],
         [
             Failure("IMDS returned an invalid token"),
-            Refusal("IMDS served keys without a record, starting \"<!DOCTYPE html>"),
+            Refusal("IMDS returned keys in an unknown format, starting with \"<!DOCTYPE html>"),
             Failure("IMDS returned an invalid instance ID: \"<!DOCTYPE html>"),
             Failure("<!DOCTYPE html>"),
             Failure("<!DOCTYPE html>"),
-            Failure("IMDS serves no signer certificate"),
-            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
+            Failure("IMDS returned no signer certificate"),
+            Failure("OCSP response for \"managed-ssh-signer.us-west-2.amazonaws.com\" is missing"),
             Failure(
-                "staple for managed-ssh-signer.us-west-2.amazonaws.com is missing (one that was served is unreadable",
+                "OCSP response for \"managed-ssh-signer.us-west-2.amazonaws.com\" is missing (IMDS returned one that cannot be parsed",
             ),
         ],
     );
@@ -260,7 +260,7 @@ fn a_404_is_what_it_means_on_each_path() {
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/services/domain"),
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/managed-ssh-keys/signer-cert/"),
             Failure("IMDS returned HTTP status 404 for /latest/meta-data/managed-ssh-keys/signer-ocsp/"),
-            Failure("staple for managed-ssh-signer.us-west-2.amazonaws.com is missing"),
+            Failure("OCSP response for \"managed-ssh-signer.us-west-2.amazonaws.com\" is missing"),
         ],
     );
 }

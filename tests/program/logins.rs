@@ -158,7 +158,7 @@ fn for_records_that_cannot_hold_neither_signer_nor_staples_are_asked() {
         0,
         &refused(
             &key,
-            "record is for instance i-0fedcba9876543210, this is i-0123456789abcdef0",
+            "record is for instance i-0fedcba9876543210, but this is i-0123456789abcdef0",
         ),
     );
     assert_eq!(elsewhere.requests(), 2);
@@ -265,5 +265,5 @@ fn a_staple_that_is_gone_since_it_was_listed_is_a_missing_one() {
     });
     let signer = "managed-ssh-signer.us-west-2.amazonaws.com";
     let outcome = instance.login(USER).run();
-    outcome.refused(1, &provided_none(&format!("staple for {signer} is missing")));
+    outcome.refused(1, &provided_none(&format!("OCSP response for \"{signer}\" is missing")));
 }

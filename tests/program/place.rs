@@ -57,7 +57,7 @@ fn firmware_that_names_another_instance_than_imds_gets_no_keys() {
 
     // The record is for the instance that IMDS names.
     let key = PublicKey::ed25519(1);
-    let why = format!("record is for instance {INSTANCE}, this is {other}");
+    let why = format!("record is for instance {INSTANCE}, but this is {other}");
     login.run().refused(0, &refused(&key, &why));
 
     // The record is for the instance that the firmware names.
@@ -158,6 +158,6 @@ fn a_signer_of_another_region_is_refused() {
     instance
         .emulator
         .with_imds(|imds| imds.set("placement/region", "us-west-2"));
-    let why = "signer is for us-east-1.amazonaws.com, this is us-west-2.amazonaws.com";
+    let why = "signer certificate is for us-east-1.amazonaws.com, but this is us-west-2.amazonaws.com";
     instance.login(USER).run().refused(1, &provided_none(why));
 }

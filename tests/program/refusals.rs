@@ -25,7 +25,7 @@ fn a_revoked_signer_is_refused() {
         let staple = imds.pki.staple(&leaf).with_status(revoked).sign();
         imds.serve_staple(&leaf, &staple);
     });
-    let why = format!("staple for {SIGNER} says that it was revoked 3 h ago");
+    let why = format!("OCSP response for \"{SIGNER}\" reports that the certificate was revoked 3 h ago");
     instance.login(USER).run().refused(1, &provided_none(&why));
 }
 
@@ -38,7 +38,7 @@ fn a_revoked_issuer_is_refused_even_beside_its_good_staple() {
         let staple = imds.pki.staple(&issuing).with_status(revoked).sign();
         imds.serve_staple_as("another", &staple);
     });
-    let why = "staple for Issuing CA says that it was revoked 3 h ago";
+    let why = "OCSP response for \"Issuing CA\" reports that the certificate was revoked 3 h ago";
     instance.login(USER).run().refused(1, &provided_none(why));
 }
 
@@ -50,7 +50,7 @@ fn a_missing_staple_is_a_failure_that_names_the_certificate() {
             let certificate = imds.pki.chain[missing].clone();
             imds.remove_staple(&certificate);
         });
-        let why = format!("staple for {name} is missing");
+        let why = format!("OCSP response for \"{name}\" is missing");
         instance.login(USER).run().refused(1, &provided_none(&why));
     }
 }
@@ -66,7 +66,7 @@ fn a_stale_staple_is_a_failure_that_says_since_when() {
         let staple = stale.sign();
         imds.serve_staple(&leaf, &staple);
     });
-    let why = format!("staple for {SIGNER} ended 3 h ago");
+    let why = format!("OCSP response for \"{SIGNER}\" expired 3 h ago");
     instance.login(USER).run().refused(1, &provided_none(&why));
 }
 
@@ -74,7 +74,7 @@ fn a_stale_staple_is_a_failure_that_says_since_when() {
 fn no_staples_at_all_are_a_failure() {
     let instance = with_key();
     instance.emulator.with_imds(|imds| imds.set(SIGNER_OCSP, ""));
-    let why = format!("staple for {SIGNER} is missing");
+    let why = format!("OCSP response for \"{SIGNER}\" is missing");
     instance.login(USER).run().refused(1, &provided_none(&why));
 }
 
@@ -130,7 +130,7 @@ fn a_bad_record_never_spoils_the_good_one_beside_it() {
                 imds.publish(USER, record);
             }
         });
-        let said = providing(&good, request) + &refused(&bad, "record's signature is not the signer's\n");
+        let said = providing(&good, request) + &refused(&bad, "record's signature is invalid\n");
         instance.login(USER).run().is(0, &good.printed(), &said);
     }
 }
@@ -139,11 +139,11 @@ fn a_bad_record_never_spoils_the_good_one_beside_it() {
 const MALFORMED: [(&str, &str); 4] = [
     (
         "#Timestamp=1\n#Timestamp=2\n#Instance=i-1\n",
-        "record has Timestamp twice",
+        "record has more than one Timestamp",
     ),
     (
         "#Timestamp=soon\n#Instance=i-1\n",
-        "record's Timestamp is \"soon\", no number",
+        "record's Timestamp is not a number: \"soon\"",
     ),
     ("#Instance=i-1\n", "record has no Timestamp"),
     ("#Timestamp=1\n", "record has no Instance"),
@@ -220,7 +220,7 @@ fn every_record_refused_is_no_failure_of_the_call() {
         imds.publish(USER, &record);
     });
     let outcome = instance.login(USER).offering(key.fingerprint()).run();
-    let said = querying(&key.fingerprint()) + &refused(&key, "record's signature is not the signer's\n");
+    let said = querying(&key.fingerprint()) + &refused(&key, "record's signature is invalid\n");
     outcome.is(0, "", &said);
 }
 
@@ -257,7 +257,7 @@ fn eight_refusals_are_told_and_the_others_are_counted() {
                 imds.publish(USER, &record);
             }
         });
-        let why = "record is for instance i-0fedcba9876543210, this is i-0123456789abcdef0\n";
+        let why = "record is for instance i-0fedcba9876543210, but this is i-0123456789abcdef0\n";
         let told: String = keys.iter().take(8).map(|key| refused(key, why)).collect();
         let counted = more.map(|more| format!("Refused {more} more of the ssh keys for user {USER}\n"));
         instance
@@ -323,7 +323,7 @@ fn more_than_16_certificates_are_refused_and_16_are_not() {
         if count == 16 {
             assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed());
         } else {
-            outcome.refused(1, &provided_none("IMDS serves more than 16 signer certificates"));
+            outcome.refused(1, &provided_none("IMDS returned more than 16 signer certificates"));
         }
     }
 }
@@ -366,7 +366,7 @@ fn a_record_with_a_line_too_long_is_refused() {
         let record = imds.record(&key.line()).with("Comment", &long);
         imds.publish(USER, &record);
     });
-    let why = "record has a line of more than 8192 bytes\n";
+    let why = "record has a line longer than 8192 bytes\n";
     // A key line of this length is not read.
     let said = format!("Refused an ssh key for user {USER}: {why}") + &refused(&key, why);
     instance.login(USER).run().is(0, "", &said);

@@ -89,7 +89,7 @@ fn the_record_must_be_for_the_instance_that_imds_names() {
         return;
     };
     let outcome = login.run();
-    let why = format!("record is for instance {INSTANCE}, this is {OTHER}");
+    let why = format!("record is for instance {INSTANCE}, but this is {OTHER}");
     outcome.refused(0, &refused(&PublicKey::ed25519(1), &why));
 }
 

@@ -163,7 +163,7 @@ fn a_root_that_only_imds_serves_is_no_anchor() {
         .trusting(&[])
         .is_refused_saying(
             &no_anchor(0, ROOT),
-            "there is no certificate in /etc/ssl/certs/ca-certificates.crt",
+            "trust store /etc/ssl/certs/ca-certificates.crt contains no certificates",
         );
 }
 
@@ -183,7 +183,7 @@ fn a_served_root_of_a_local_root_s_name_is_no_anchor() {
         .trusting(&[&pki.root])
         .is_refused_by_path(
             "InvalidSignatureForPublicKey",
-            "a certificate in it has a wrong signature",
+            "one of its certificates has an invalid signature",
         );
 }
 
@@ -260,7 +260,7 @@ fn the_most_telling_reason_is_given_of_all_paths_that_fail() {
     case.staples.push(served(&old));
     case.is_refused_saying(
         &crate::judge::revocation(ISSUING_CA, RevocationProblem::Expired(span(3 * HOUR))),
-        "staple for Issuing CA ended 3 h ago",
+        "OCSP response for \"Issuing CA\" expired 3 h ago",
     );
 }
 
@@ -282,7 +282,7 @@ fn the_longest_path_that_webpki_builds_is_found_among_sixteen_certificates() {
     chain.push(&pki.root);
     Case::of(&pki).serving(&chain).is_refused_saying(
         &SignerRejection::TooManyCertificates(16),
-        "IMDS serves more than 16 signer certificates",
+        "IMDS returned more than 16 signer certificates",
     );
 }
 

@@ -111,14 +111,16 @@ fn an_answer_without_a_certificate_says_so() {
         &pem("PRIVATE KEY", &[1]),
     ] {
         serving(|_| text.to_owned())
-            .is_refused_saying(&SignerRejection::NoCertificate, "IMDS serves no signer certificate");
+            .is_refused_saying(&SignerRejection::NoCertificate, "IMDS returned no signer certificate");
     }
 }
 
 #[test]
 fn a_signer_certificate_that_is_not_der_is_unreadable() {
-    serving(|_| pem("CERTIFICATE", b"not DER"))
-        .is_refused_saying(&SignerRejection::Malformed, "signer certificate cannot be read");
+    serving(|_| pem("CERTIFICATE", b"not DER")).is_refused_saying(
+        &SignerRejection::Malformed,
+        "a certificate of the signer's chain cannot be parsed",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use eic_verify::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Key, Pki, SignatureAlgorithm};
 
-use crate::judge::{Case, HOUR, ISSUING_CA, LEAF, NOW, case_with, isolated_with, pki, span, with};
+use crate::judge::{Case, HOUR, ISSUING_CA, LEAF, NOW, ROOT, case_with, isolated_with, key_usage, pki, span, with};
 
 fn length(path_len_constraint: Option<u8>) -> Option<BasicConstraints> {
     Some(BasicConstraints {
@@ -55,7 +55,7 @@ fn a_certificate_that_is_no_ca_s_issues_nothing() {
     for constraints in [None, Some(no_ca)] {
         case_with(|t| t.issuing_ca.basic_constraints = constraints.clone()).is_refused_saying(
             &SignerRejection::NotCa(ISSUING_CA.into()),
-            "Issuing CA issued one of the signer's certificates, but is no CA (basicConstraints)",
+            "\"Issuing CA\" issued a certificate of the signer's chain, but is not a CA (basicConstraints)",
         );
     }
 }
@@ -74,8 +74,8 @@ fn an_issuing_ca_that_may_do_nothing_but_issue_is_accepted() {
 fn an_issuing_ca_whose_key_usage_lacks_key_cert_sign_is_refused() {
     let usage = KeyUsage(KeyUsages::DigitalSignature | KeyUsages::CRLSign);
     case_with(|t| t.issuing_ca.key_usage = Some(usage)).is_refused_saying(
-        &SignerRejection::KeyUsage(ISSUING_CA.into()),
-        "keyUsage of Issuing CA forbids what it was used for",
+        &key_usage(ISSUING_CA, "keyCertSign"),
+        "keyUsage of \"Issuing CA\" does not allow keyCertSign",
     );
 }
 
@@ -83,7 +83,7 @@ fn an_issuing_ca_whose_key_usage_lacks_key_cert_sign_is_refused() {
 fn a_cross_signed_root_whose_key_usage_lacks_key_cert_sign_is_refused() {
     long_path(pki()).is_accepted();
     let usage = KeyUsage(KeyUsages::CRLSign.into());
-    long_path(with(|t| t.root_cross.key_usage = Some(usage))).is_refused(&SignerRejection::KeyUsage("Root CA".into()));
+    long_path(with(|t| t.root_cross.key_usage = Some(usage))).is_refused(&key_usage(ROOT, "keyCertSign"));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_issuing_ca_for_neither_servers_nor_clients_is_refused() {
     ] {
         case.is_refused_saying(
             &SignerRejection::ExtendedKeyUsage(ISSUING_CA.into()),
-            "extendedKeyUsage of Issuing CA lacks serverAuth",
+            "extendedKeyUsage of \"Issuing CA\" does not allow serverAuth",
         );
     }
 }
@@ -123,8 +123,10 @@ fn an_issuing_ca_for_neither_servers_nor_clients_is_refused() {
 #[test]
 fn a_path_length_is_the_number_of_cas_below() {
     long_path(with(|t| t.root_cross.basic_constraints = length(Some(1)))).is_accepted();
-    long_path(with(|t| t.root_cross.basic_constraints = length(Some(0))))
-        .is_refused_by_path("PathLenConstraintViolated", "more CAs stand below one than it allows");
+    long_path(with(|t| t.root_cross.basic_constraints = length(Some(0)))).is_refused_by_path(
+        "PathLenConstraintViolated",
+        "it is longer than the pathLenConstraint of one of its CAs allows",
+    );
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn an_issuing_ca_with_an_unknown_extension_is_accepted_unless_it_is_critical() {
     case_with(|t| t.issuing_ca.extensions.push(RawExtension::unknown(false))).is_accepted();
     case_with(|t| t.issuing_ca.extensions.push(RawExtension::unknown(true))).is_refused_by_path(
         "UnsupportedCriticalExtension",
-        "a certificate in it has an unknown critical extension",
+        "one of its certificates has an unknown critical extension",
     );
 }
 
@@ -164,9 +166,10 @@ fn an_issuing_ca_of_version_1_is_refused() {
     let mut template = pki.issuing_ca.template().clone().without_extensions();
     template.version = Version::V1;
     let old = template.issued_by(&pki.root);
-    Case::of(&pki)
-        .serving(&[&pki.leaf, &old])
-        .is_refused_by_path("UnsupportedCertVersion", "a certificate in it is not of version 3");
+    Case::of(&pki).serving(&[&pki.leaf, &old]).is_refused_by_path(
+        "UnsupportedCertVersion",
+        "one of its certificates is not of X.509 version 3",
+    );
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn an_issuing_ca_signed_with_sha1_or_md5_is_refused() {
     for weak in [SignatureAlgorithm::RsaSha1, SignatureAlgorithm::RsaMd5] {
         case_with(|t| t.issuing_ca.signature_algorithm = Some(weak)).is_refused_by_path(
             "UnsupportedSignatureAlgorithmContext",
-            "it is signed with an algorithm that is not accepted",
+            "one of its certificates is signed with an algorithm that is not accepted",
         );
     }
 }
@@ -183,7 +186,7 @@ fn an_issuing_ca_signed_with_sha1_or_md5_is_refused() {
 fn an_issuing_ca_with_a_tampered_signature_is_refused() {
     case_with(|t| t.issuing_ca.tamper_signature = true).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 
@@ -191,7 +194,7 @@ fn an_issuing_ca_with_a_tampered_signature_is_refused() {
 fn an_issuing_ca_with_an_rsa_key_under_2048_bits_is_refused() {
     case_with(|t| t.issuing_ca.key = Key::cached_rsa("small issuing CA", 1024)).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 
@@ -239,7 +242,7 @@ fn name_constraints_hold_though_they_are_not_critical() {
             t.issuing_ca.critical.clear();
         })
         .refusal();
-        assert!(refusal.to_string().contains("name constraints"), "{refusal}");
+        assert!(refusal.to_string().contains("nameConstraints"), "{refusal}");
     }
 }
 
@@ -265,8 +268,10 @@ fn an_issuing_ca_whose_name_constraints_forbid_the_signer_is_refused() {
         permitting(&["west-2.amazonaws.com"]),
         excluding(&["amazonaws.com"]),
     ] {
-        case_with(|t| t.issuing_ca.name_constraints = constraints.clone())
-            .is_refused_by_path("NameConstraintViolation", "a CA's name constraints forbid this signer");
+        case_with(|t| t.issuing_ca.name_constraints = constraints.clone()).is_refused_by_path(
+            "NameConstraintViolation",
+            "nameConstraints of one of its CAs do not permit the signer's name",
+        );
     }
 }
 
@@ -290,7 +295,7 @@ fn name_constraints_hold_for_the_common_name_of_a_leaf_without_alternative_names
     ] {
         with_constraints(constraints).is_refused_saying(
             &SignerRejection::NameConstraint(ISSUING_CA.into()),
-            "name constraints of Issuing CA forbid this signer",
+            "nameConstraints of \"Issuing CA\" do not permit the signer's name",
         );
     }
 }

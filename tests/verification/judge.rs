@@ -132,7 +132,7 @@ impl Case {
             panic!("refused for another reason: {refusal:?}");
         };
         assert_eq!(variant(why), name);
-        assert_eq!(refusal.to_string(), format!("signer's chain does not hold: {words}"));
+        assert_eq!(refusal.to_string(), format!("signer's chain is not valid: {words}"));
     }
 
     /// Refused because of the staple for the certificate with that name.
@@ -199,6 +199,14 @@ pub(crate) fn revocation(certificate: &str, problem: RevocationProblem) -> Signe
     SignerRejection::Revocation {
         certificate: certificate.to_owned(),
         problem,
+    }
+}
+
+/// The keyUsage of this certificate does not allow that usage.
+pub(crate) fn key_usage(certificate: &str, missing: &'static str) -> SignerRejection {
+    SignerRejection::KeyUsage {
+        certificate: certificate.to_owned(),
+        missing,
     }
 }
 

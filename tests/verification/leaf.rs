@@ -9,7 +9,8 @@ use emulator::pki::{Templates, signer_name};
 use emulator::{Key, SignatureAlgorithm};
 
 use crate::judge::{
-    Case, DOMAIN, HOUR, ISSUING_CA, LEAF, NOW, REGION, case_with, isolated_with, no_anchor, pki, position, span,
+    Case, DOMAIN, HOUR, ISSUING_CA, LEAF, NOW, REGION, case_with, isolated_with, key_usage, no_anchor, pki, position,
+    span,
 };
 
 fn named(names: &[NameAttribute]) -> Case {
@@ -86,7 +87,7 @@ fn a_signer_of_another_region_is_refused() {
     })
     .is_refused_saying(
         &reason,
-        "signer is for us-east-1.amazonaws.com, this is us-west-2.amazonaws.com",
+        "signer certificate is for us-east-1.amazonaws.com, but this is us-west-2.amazonaws.com",
     );
 }
 
@@ -112,7 +113,7 @@ fn a_signer_under_somebody_else_s_domain_is_refused() {
 fn a_leaf_that_is_no_signer_s_is_refused() {
     named(&[NameAttribute::common_name("www.example.com")]).is_refused_saying(
         &SignerRejection::OtherName("www.example.com".into()),
-        "signer certificate is for \"www.example.com\"",
+        "signer certificate is for \"www.example.com\", which is not a signer of EC2 Instance Connect",
     );
 }
 
@@ -160,7 +161,7 @@ fn a_common_name_of_another_string_type_is_refused_whatever_its_bytes() {
         (name.tag, name.value) = (tag, value);
         named(&[name]).is_refused_saying(
             &SignerRejection::CommonNameType(kind.to_owned()),
-            &format!("signer certificate's common name is a {kind}, neither a PrintableString nor a UTF8String"),
+            &format!("signer certificate's common name has the type {kind} instead of PrintableString or UTF8String"),
         );
     }
 }
@@ -213,7 +214,7 @@ fn a_leaf_with_junk_within_its_subject_is_refused() {
 fn a_leaf_without_alternative_names_is_accepted_only_where_signers_come_from_private_cas() {
     case_with(|t| t.leaf.dns_names = None).is_refused_saying(
         &SignerRejection::AlternativeName,
-        "signer certificate's subjectAltName lacks its common name",
+        "signer certificate's subjectAltName does not contain its common name",
     );
     isolated_with(|t| t.leaf.dns_names = None).is_accepted();
     isolated_with(|t| t.leaf.dns_names = Some(vec!["example.com".into()]))
@@ -236,7 +237,7 @@ fn a_leaf_whose_alternative_names_lack_its_common_name_is_refused() {
     ] {
         case_with(|t| t.leaf.dns_names = Some(names.clone())).is_refused_saying(
             &SignerRejection::AlternativeName,
-            "signer certificate's subjectAltName lacks its common name",
+            "signer certificate's subjectAltName does not contain its common name",
         );
     }
 }
@@ -273,7 +274,7 @@ fn a_leaf_for_clients_alone_or_without_purposes_is_accepted_only_where_signers_c
     ] {
         case_with(|t| t.leaf.extended_key_usage = purposes.clone()).is_refused_saying(
             &SignerRejection::ExtendedKeyUsage(LEAF.into()),
-            "extendedKeyUsage of managed-ssh-signer.us-west-2.amazonaws.com lacks serverAuth",
+            "extendedKeyUsage of \"managed-ssh-signer.us-west-2.amazonaws.com\" does not allow serverAuth",
         );
         isolated_with(|t| t.leaf.extended_key_usage = purposes).is_accepted();
     }
@@ -316,8 +317,8 @@ fn a_leaf_that_may_only_sign_is_accepted() {
 fn a_leaf_that_may_not_sign_is_refused() {
     let usage = KeyUsages::KeyEncipherment | KeyUsages::NonRepudiation | KeyUsages::KeyCertSign;
     case_with(|t| t.leaf.key_usage = Some(KeyUsage(usage))).is_refused_saying(
-        &SignerRejection::KeyUsage(LEAF.into()),
-        "keyUsage of managed-ssh-signer.us-west-2.amazonaws.com forbids what it was used for",
+        &key_usage(LEAF, "digitalSignature"),
+        "keyUsage of \"managed-ssh-signer.us-west-2.amazonaws.com\" does not allow digitalSignature",
     );
 }
 
@@ -328,7 +329,7 @@ fn a_leaf_whose_key_usage_stands_twice_is_refused() {
         critical: true,
         value: vec![0x03, 0x02, 0x07, 0x80],
     };
-    case_with(|t| t.leaf.extensions.push(usage)).is_refused(&SignerRejection::KeyUsage(LEAF.into()));
+    case_with(|t| t.leaf.extensions.push(usage)).is_refused(&key_usage(LEAF, "digitalSignature"));
 }
 
 #[test]
@@ -349,7 +350,8 @@ fn a_leaf_with_an_rsa_key_under_2048_bits_is_refused() {
 
 #[test]
 fn a_leaf_with_an_elliptic_curve_key_is_refused() {
-    case_with(|t| t.leaf.key = Key::p256()).is_refused_saying(&SignerRejection::NotRsa, "signer's key is not RSA");
+    case_with(|t| t.leaf.key = Key::p256())
+        .is_refused_saying(&SignerRejection::NotRsa, "signer's key is not an RSA key");
 }
 
 #[test]
@@ -367,7 +369,7 @@ fn a_leaf_is_valid_from_its_first_second_and_not_one_earlier() {
     case_with(|t| t.leaf.not_before = NOW).is_accepted();
     case_with(|t| t.leaf.not_before = NOW + 1).is_refused_saying(
         &SignerRejection::NotYetValid(span(1)),
-        "a certificate of the signer's chain begins in 1 s: is the clock right?",
+        "a certificate of the signer's chain becomes valid in 1 s; check the clock",
     );
 }
 
@@ -378,7 +380,7 @@ fn a_leaf_that_is_a_ca_is_refused() {
         path_len_constraint: None,
     };
     case_with(|t| t.leaf.basic_constraints = Some(ca))
-        .is_refused_by_path("CaUsedAsEndEntity", "the signer's own certificate is a CA's");
+        .is_refused_by_path("CaUsedAsEndEntity", "the signer certificate is a CA certificate");
 }
 
 #[test]
@@ -391,7 +393,7 @@ fn a_leaf_with_an_unknown_extension_is_accepted_unless_it_is_critical() {
     case_with(|t| t.leaf.extensions.push(RawExtension::unknown(false))).is_accepted();
     case_with(|t| t.leaf.extensions.push(RawExtension::unknown(true))).is_refused_by_path(
         "UnsupportedCriticalExtension",
-        "a certificate in it has an unknown critical extension",
+        "one of its certificates has an unknown critical extension",
     );
 }
 
@@ -414,7 +416,10 @@ fn a_leaf_of_version_1_is_refused() {
         t.leaf = t.leaf.clone().without_extensions();
         t.leaf.version = Version::V1;
     })
-    .is_refused_by_path("UnsupportedCertVersion", "a certificate in it is not of version 3");
+    .is_refused_by_path(
+        "UnsupportedCertVersion",
+        "one of its certificates is not of X.509 version 3",
+    );
 }
 
 #[test]
@@ -427,7 +432,7 @@ fn a_leaf_signed_with_sha1_or_md5_is_refused() {
     for weak in [SignatureAlgorithm::RsaSha1, SignatureAlgorithm::RsaMd5] {
         case_with(|t| t.leaf.signature_algorithm = Some(weak)).is_refused_by_path(
             "UnsupportedSignatureAlgorithmContext",
-            "it is signed with an algorithm that is not accepted",
+            "one of its certificates is signed with an algorithm that is not accepted",
         );
     }
 }
@@ -436,7 +441,7 @@ fn a_leaf_signed_with_sha1_or_md5_is_refused() {
 fn a_leaf_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
     case_with(|t| t.leaf.claimed_algorithm = Some(SignatureAlgorithm::RsaSha384)).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
     let refusal = case_with(|t| t.leaf.outer_algorithm = Some(SignatureAlgorithm::RsaSha384)).refusal();
     assert!(refusal.to_string().contains("SignatureAlgorithmMismatch"), "{refusal}");
@@ -446,7 +451,7 @@ fn a_leaf_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
 fn a_leaf_with_a_tampered_signature_is_refused() {
     case_with(|t| t.leaf.tamper_signature = true).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 
@@ -467,7 +472,7 @@ fn a_leaf_that_was_changed_after_it_was_signed_is_refused() {
         .into();
     case.is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 
@@ -483,7 +488,7 @@ fn a_leaf_signed_by_another_key_in_its_issuer_s_name_is_refused() {
     pki.replace_leaf(forged);
     Case::of(&pki).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 

@@ -86,7 +86,7 @@ fn a_domain_of_another_partition_is_refused_before_any_certificate_is_read() {
         let error = ExpectedSigner::new(region(place), b"example.com").expect_err("nobody's domain");
         assert_eq!(
             error.to_string(),
-            format!("IMDS says the services of {place} are under \"example.com\", but they are under {domain}")
+            format!("IMDS returned the services domain \"example.com\", but that of {place} is {domain}")
         );
     }
 }

@@ -97,7 +97,7 @@ fn the_real_signer_is_refused_in_another_region() {
             signer: "us-east-1.amazonaws.com".into(),
             here: "us-west-2.amazonaws.com".into(),
         },
-        "signer is for us-east-1.amazonaws.com, this is us-west-2.amazonaws.com",
+        "signer certificate is for us-east-1.amazonaws.com, but this is us-west-2.amazonaws.com",
     );
 }
 

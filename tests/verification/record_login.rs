@@ -127,7 +127,7 @@ fn a_record_for_another_instance_is_refused() {
     assert_eq!(reason, other_instance("i-0123456789abcdef1", INSTANCE));
     assert_eq!(
         reason.to_string(),
-        "record is for instance i-0123456789abcdef1, this is i-0123456789abcdef0"
+        "record is for instance i-0123456789abcdef1, but this is i-0123456789abcdef0"
     );
     for near in [
         "",
@@ -237,7 +237,7 @@ fn a_known_header_that_stands_twice_is_refused() {
         template.headers.push(twin);
         let refusal = login.refusal(&login.sign(&template).bytes());
         assert_eq!(refusal, RecordRejection::Duplicate(name));
-        assert_eq!(refusal.to_string(), format!("record has {name} twice"));
+        assert_eq!(refusal.to_string(), format!("record has more than one {name}"));
     }
 }
 

@@ -62,7 +62,7 @@ fn a_record_of_another_signer_is_refused_with_that_reason() {
     for other in ["somebody else", "issuing CA", "root"] {
         let refusal = login.refusal(&record(1).sign(&Key::cached(other)).bytes());
         assert_eq!(refusal, RecordRejection::Signature, "{other}");
-        assert_eq!(refusal.to_string(), "record's signature is not the signer's");
+        assert_eq!(refusal.to_string(), "record's signature is invalid");
     }
 }
 

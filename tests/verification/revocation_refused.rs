@@ -21,14 +21,17 @@ fn unreadable(why: OcspParseError) -> RevocationProblem {
 
 #[track_caller]
 fn refused(change: impl FnOnce(&Pki, &mut StapleTemplate), problem: RevocationProblem, words: &str) {
-    leaf_staple(change).is_refused_saying(&revocation(LEAF, problem), &format!("staple for {LEAF} {words}"));
+    leaf_staple(change).is_refused_saying(
+        &revocation(LEAF, problem),
+        &format!("OCSP response for \"{LEAF}\" {words}"),
+    );
 }
 
 #[test]
 fn a_signer_without_any_staple_is_refused() {
     Case::of(&pki()).stapled([]).is_refused_saying(
         &revocation(LEAF, MISSING),
-        "staple for managed-ssh-signer.us-west-2.amazonaws.com is missing",
+        "OCSP response for \"managed-ssh-signer.us-west-2.amazonaws.com\" is missing",
     );
 }
 
@@ -42,7 +45,7 @@ fn a_staple_that_ended_is_refused() {
         .stapled([&pki.staple(&pki.leaf), &staple])
         .is_refused_saying(
             &revocation(ISSUING_CA, RevocationProblem::Expired(span(3 * HOUR))),
-            "staple for Issuing CA ended 3 h ago",
+            "OCSP response for \"Issuing CA\" expired 3 h ago",
         );
 }
 
@@ -51,7 +54,7 @@ fn a_staple_of_the_future_is_refused() {
     refused(
         |_, staple| staple.single().this_update = NOW + 3 * HOUR,
         RevocationProblem::NotYetValid(span(3 * HOUR)),
-        "begins in 3 h: is the clock right?",
+        "becomes valid in 3 h; check the clock",
     );
 }
 
@@ -60,7 +63,7 @@ fn a_staple_that_ends_before_it_begins_is_refused() {
     refused(
         |_, staple| staple.single().next_update = Some(NOW - 2 * HOUR),
         RevocationProblem::NextUpdateBeforeThisUpdate,
-        "ends before it begins",
+        "has a nextUpdate before its thisUpdate",
     );
 }
 
@@ -69,7 +72,7 @@ fn a_revoked_leaf_is_refused() {
     refused(
         |_, staple| staple.single().status = Status::Revoked(NOW - 3 * HOUR),
         RevocationProblem::Revoked(span(3 * HOUR)),
-        "says that it was revoked 3 h ago",
+        "reports that the certificate was revoked 3 h ago",
     );
 }
 
@@ -78,7 +81,7 @@ fn a_leaf_that_is_revoked_from_tomorrow_on_is_refused_today() {
     refused(
         |_, staple| staple.single().status = Status::Revoked(NOW + DAY),
         RevocationProblem::Revoked(span(0)),
-        "says that it was revoked 0 s ago",
+        "reports that the certificate was revoked 0 s ago",
     );
 }
 
@@ -151,7 +154,7 @@ fn a_staple_that_does_not_know_the_certificate_is_refused() {
     refused(
         |_, staple| staple.single().status = Status::Unknown,
         RevocationProblem::Unknown,
-        "says that the responder does not know it",
+        "has the status unknown: the responder does not know the certificate",
     );
 }
 
@@ -233,12 +236,12 @@ fn a_staple_of_another_issuer_for_this_certificate_is_foreign() {
     refused(
         |pki, staple| staple.responder = pki.root.clone(),
         RevocationProblem::UnknownResponder,
-        "is signed by neither its issuer nor a responder whose certificate it encloses",
+        "is signed neither by the certificate's issuer nor by a responder whose certificate it includes",
     );
     refused(
         |pki, staple| staple.responder = pki.leaf.clone(),
         RevocationProblem::UnknownResponder,
-        "is signed by neither its issuer nor a responder whose certificate it encloses",
+        "is signed neither by the certificate's issuer nor by a responder whose certificate it includes",
     );
 }
 
@@ -247,13 +250,13 @@ fn a_staple_in_the_name_of_nobody_is_foreign() {
     refused(
         |_, staple| staple.responder_name = Some(ResponderName::ByName(Vec::new())),
         RevocationProblem::UnknownResponder,
-        "is signed by neither its issuer nor a responder whose certificate it encloses",
+        "is signed neither by the certificate's issuer nor by a responder whose certificate it includes",
     );
     for key in [vec![7; 20], Vec::new()] {
         refused(
             |_, staple| staple.responder_name = Some(ResponderName::ByKey(key)),
             RevocationProblem::UnknownResponder,
-            "is signed by neither its issuer nor a responder whose certificate it encloses",
+            "is signed neither by the certificate's issuer nor by a responder whose certificate it includes",
         );
     }
 }
@@ -263,7 +266,7 @@ fn a_staple_signed_by_another_key_in_the_issuer_s_name_is_refused() {
     refused(
         |_, staple| staple.signing_key = Some(Key::cached("somebody else")),
         RevocationProblem::Signature,
-        "has a wrong signature",
+        "has an invalid signature",
     );
 }
 
@@ -272,7 +275,7 @@ fn a_staple_with_a_tampered_signature_is_refused() {
     refused(
         |_, staple| staple.tamper_signature = true,
         RevocationProblem::Signature,
-        "has a wrong signature",
+        "has an invalid signature",
     );
 }
 
@@ -284,7 +287,7 @@ fn a_staple_that_encloses_its_issuer_is_judged_by_it_all_the_same() {
             staple.tamper_signature = true;
         },
         RevocationProblem::Signature,
-        "has a wrong signature",
+        "has an invalid signature",
     );
 }
 
@@ -318,7 +321,7 @@ fn a_staple_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
     refused(
         |_, staple| staple.claimed_algorithm = Some(SignatureAlgorithm::RsaSha384),
         RevocationProblem::Signature,
-        "has a wrong signature",
+        "has an invalid signature",
     );
     refused(
         |_, staple| {
@@ -326,7 +329,7 @@ fn a_staple_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
             staple.claimed_algorithm = Some(SignatureAlgorithm::RsaSha256);
         },
         RevocationProblem::Signature,
-        "has a wrong signature",
+        "has an invalid signature",
     );
     for other in [SignatureAlgorithm::EcdsaSha256, SignatureAlgorithm::Ed25519] {
         refused(
@@ -339,7 +342,7 @@ fn a_staple_that_claims_another_algorithm_than_it_is_signed_with_is_refused() {
 
 #[test]
 fn a_staple_with_bytes_behind_it_is_refused() {
-    let words = "is missing (one that was served is unreadable: trailing bytes)";
+    let words = "is missing (IMDS returned one that cannot be parsed: extra bytes after a value)";
     refused(
         |_, staple| staple.trailing = vec![0],
         unreadable(OcspParseError::TrailingBytes),
@@ -358,14 +361,14 @@ fn a_staple_with_bytes_behind_its_basic_response_is_refused() {
         refused(
             |_, staple| staple.inner_trailing = inner,
             unreadable(OcspParseError::TrailingBytes),
-            "is missing (one that was served is unreadable: trailing bytes)",
+            "is missing (IMDS returned one that cannot be parsed: extra bytes after a value)",
         );
     }
 }
 
 #[test]
 fn a_staple_with_an_unknown_critical_extension_is_refused() {
-    let words = "is missing (one that was served is unreadable: an unknown critical extension)";
+    let words = "is missing (IMDS returned one that cannot be parsed: unknown critical extension)";
     refused(
         |_, staple| staple.extensions.push(RawExtension::unknown(true)),
         unreadable(OcspParseError::CriticalExtension),
@@ -390,7 +393,9 @@ fn an_answer_that_is_no_status_is_refused() {
         refused(
             |_, staple| staple.response_status = status,
             unreadable(OcspParseError::Status(number)),
-            &format!("is missing (one that was served is unreadable: the responder answered with status {number})"),
+            &format!(
+                "is missing (IMDS returned one that cannot be parsed: the responder returned error status {number})"
+            ),
         );
     }
 }
@@ -400,7 +405,7 @@ fn an_answer_of_another_type_is_refused() {
     refused(
         |_, staple| staple.response_type = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.99"),
         unreadable(OcspParseError::NotBasic),
-        "is missing (one that was served is unreadable: not a basic OCSP response)",
+        "is missing (IMDS returned one that cannot be parsed: not a basic OCSP response)",
     );
 }
 

@@ -30,7 +30,9 @@ fn is_refused_for(case: &Case, certificate: &str, responder: &str, why: Delegati
         responder: responder.to_owned(),
         problem: why,
     };
-    let words = format!("staple for {certificate} is signed by responder \"{responder}\", whose certificate {words}");
+    let words = format!(
+        "OCSP response for \"{certificate}\" is signed by responder \"{responder}\", whose certificate {words}"
+    );
     case.is_refused_saying(&revocation(certificate, problem), &words);
 }
 
@@ -42,7 +44,7 @@ fn is_refused(case: &Case, why: DelegationProblem, words: &str) {
 /// Refused because another CA than the issuing CA issued its certificate.
 #[track_caller]
 fn is_of_another(case: &Case, issuer: &str) {
-    let words = format!("was issued by another CA, {issuer}");
+    let words = format!("was issued by another CA, \"{issuer}\"");
     is_refused(case, DelegationProblem::OtherIssuer(issuer.to_owned()), &words);
 }
 
@@ -52,7 +54,7 @@ fn is_unsigned(case: &Case) {
     is_refused(
         case,
         DelegationProblem::Signature(ISSUING_CA.into()),
-        "names Issuing CA as its issuer, but is not signed by it",
+        "names \"Issuing CA\" as its issuer, but is not signed by it",
     );
 }
 
@@ -114,7 +116,7 @@ fn a_responder_whose_key_usage_lacks_digital_signature_is_refused() {
     is_refused(
         &changed(|t| t.key_usage = Some(KeyUsage(KeyUsages::KeyCertSign | KeyUsages::NonRepudiation))),
         DelegationProblem::KeyUsage,
-        "does not allow signing (keyUsage)",
+        "does not allow digital signatures (keyUsage)",
     );
 }
 
@@ -133,7 +135,7 @@ fn a_responder_whose_certificate_expired_is_refused_without_slack() {
     is_refused(
         &changed(|t| t.not_before = NOW + 1),
         DelegationProblem::NotYetValid(span(1)),
-        "begins in 1 s: is the clock right?",
+        "becomes valid in 1 s; check the clock",
     );
 }
 
@@ -168,7 +170,7 @@ fn a_responder_of_a_ca_below_the_issuer_is_refused() {
         ISSUING_CA,
         "OCSP Responder",
         DelegationProblem::OtherIssuer(ISSUING_CA.into()),
-        "was issued by another CA, Issuing CA",
+        "was issued by another CA, \"Issuing CA\"",
     );
 }
 
@@ -213,7 +215,7 @@ fn a_responder_that_is_a_ca_is_refused() {
     is_not_vouched_for(
         &changed(|t| t.basic_constraints = Some(ca)),
         "CaUsedAsEndEntity",
-        "is a CA's",
+        "is a CA certificate",
     );
 }
 

@@ -4,7 +4,7 @@ use eic_verify::SignerRejection;
 use emulator::certificate::{BasicConstraints, DnsConstraints, KeyUsage, KeyUsages, RawExtension, Version, purpose};
 use emulator::{Certificate, Key, Pki, SignatureAlgorithm, pem};
 
-use crate::judge::{self, Case, DAY, NOW, ROOT, case_with, isolated_with, pki, with};
+use crate::judge::{self, Case, DAY, NOW, ROOT, case_with, isolated_with, key_usage, pki, with};
 
 /// Refused because no root of the store issued the default chain.
 fn no_anchor(seen: usize) -> SignerRejection {
@@ -151,7 +151,7 @@ fn a_root_of_the_same_name_with_another_key_beside_it_does_no_harm() {
     Case::of(&pki).trusting(&[&namesake, &pki.root]).is_accepted();
     Case::of(&pki).trusting(&[&namesake]).is_refused_by_path(
         "InvalidSignatureForPublicKey",
-        "a certificate in it has a wrong signature",
+        "one of its certificates has an invalid signature",
     );
 }
 
@@ -202,8 +202,8 @@ fn a_root_without_key_usage_is_accepted() {
 #[test]
 fn a_root_whose_key_usage_lacks_key_cert_sign_is_refused() {
     root(|t| t.key_usage = Some(KeyUsage(KeyUsages::CRLSign.into()))).is_refused_saying(
-        &SignerRejection::KeyUsage(ROOT.into()),
-        "keyUsage of Root CA forbids what it was used for",
+        &key_usage(ROOT, "keyCertSign"),
+        "keyUsage of \"Root CA\" does not allow keyCertSign",
     );
 }
 
@@ -212,7 +212,7 @@ fn a_root_s_path_length_is_the_number_of_cas_below() {
     root(|t| t.basic_constraints = length(Some(1))).is_accepted();
     root(|t| t.basic_constraints = length(Some(0))).is_refused_saying(
         &SignerRejection::PathLength(ROOT.into()),
-        "more CAs stand below Root CA than it allows",
+        "signer's chain has more CAs below \"Root CA\" than its pathLenConstraint allows",
     );
     let older = |most| {
         let pki = with(|t| t.older_root.basic_constraints = length(Some(most)));
@@ -250,8 +250,10 @@ fn a_root_whose_name_constraints_forbid_the_signer_is_refused() {
         permitted: vec!["example.com".into()],
         excluded: Vec::new(),
     };
-    root(|t| t.name_constraints = Some(constraints.clone()))
-        .is_refused_by_path("NameConstraintViolation", "a CA's name constraints forbid this signer");
+    root(|t| t.name_constraints = Some(constraints.clone())).is_refused_by_path(
+        "NameConstraintViolation",
+        "nameConstraints of one of its CAs do not permit the signer's name",
+    );
     isolated_with(|t| {
         t.leaf.dns_names = None;
         t.root.name_constraints = Some(constraints.clone());
@@ -286,7 +288,7 @@ fn a_root_for_other_purposes_ends_no_path_of_a_signer() {
     ] {
         root(|t| t.extended_key_usage = Some(purposes.clone())).is_refused_saying(
             &SignerRejection::ExtendedKeyUsage(ROOT.into()),
-            "extendedKeyUsage of Root CA lacks serverAuth",
+            "extendedKeyUsage of \"Root CA\" does not allow serverAuth",
         );
         isolated_with(|t| t.root.extended_key_usage = Some(purposes))
             .is_refused(&SignerRejection::ExtendedKeyUsage(ROOT.into()));
@@ -331,7 +333,7 @@ fn a_self_signed_ca_of_the_signer_s_name_in_the_store_is_no_signer() {
     pki.replace_leaf(lone);
     Case::of(&pki)
         .trusting(&[&pki.leaf])
-        .is_refused_by_path("CaUsedAsEndEntity", "the signer's own certificate is a CA's");
+        .is_refused_by_path("CaUsedAsEndEntity", "the signer certificate is a CA certificate");
 }
 
 #[test]

@@ -1,39 +1,41 @@
-//! How much of everything is taken from IMDS, each number with its reason; nothing is unbounded.
+//! How much of each IMDS answer is accepted. Nothing is unlimited, and each number has its reason.
 //!
-//! They are passed in, never read as constants where they are applied, so that a test can set each one.
+//! The functions that apply a limit take it as an argument, so that a test can set each one.
 
-/// Bounds on what one call takes from IMDS. What goes over one ends the call with nothing printed, except among records: one
-/// with a line that is too long is refused alone, and those over a number are passed over.
+/// Limits on what one call accepts from IMDS.
+///
+/// What exceeds a limit ends the call without a key, except for records: one with a line that is too long is refused on its
+/// own, and those above [`Limits::records`] or [`Limits::records_read`] are skipped.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Certificates in `signer-cert/`. The real chain has four; a path longer than a handful is never built.
+    /// Certificates in `signer-cert/`. AWS serves four; webpki does not build a path with more than six CAs.
     pub certificates: usize,
-    /// Names in `signer-ocsp/`. One staple for each certificate.
+    /// Names in `signer-ocsp/`. There is one OCSP response for each certificate.
     pub staples: usize,
-    /// Records for the offered key that are judged, those that expire last: four pushes a second of one and the same key,
-    /// for the 60 seconds that a record lives. Each costs a signature (0.03 ms with RSA 2048).
+    /// Records of the offered key that are verified: four pushes of the same key in each of the 60 seconds that a record is
+    /// valid. Each signature takes 0.03 ms to check (RSA 2048).
     pub records: usize,
-    /// Records that are read to see which are for the offered key. More do not fit into [`Limits::blob_bytes`], unless they
-    /// are shorter than any that the service makes (450 bytes, 345 of them the signature); those are passed over.
+    /// Records that are read to find those of the offered key. More do not fit into [`Limits::blob_bytes`], unless they are
+    /// shorter than any that the service signs (450 bytes, 345 of them the signature).
     pub records_read: usize,
-    /// Bytes of one line of a record. An RSA key of 16384 bits is 2,800 characters, its comment comes on top.
+    /// Bytes of one line of a record. An RSA key of 16384 bits has 2,800 characters, and its comment follows.
     pub record_line_bytes: usize,
-    /// Bytes of the token. Real ones have 56; it goes into a header of every later request.
+    /// Bytes of the token. AWS's has 56; it is a header of every later request.
     pub token_bytes: usize,
-    /// Bytes of a one-line answer: instance id, region, zone, domain (RFC 1035 2.3.4: 255).
+    /// Bytes of a one-line answer: instance ID, region, availability zone, domain (255 bytes, RFC 1035 2.3.4).
     pub line_bytes: usize,
-    /// Bytes of the instance-identity document. Real ones have about 500.
+    /// Bytes of the instance identity document. AWS's has about 500.
     pub document_bytes: usize,
-    /// Bytes of the key blob: 256 records of 7 KiB each. The longest have a key of 4,096 characters (the API's bound, comment
-    /// included), a caller of 2,048 (an ARN's), a signature of 700 (RSA 4096) and 150 of everything else.
+    /// Bytes of the key blob: 256 records of 7 KiB. The longest have a key of 4,096 characters with its comment (the API's
+    /// maximum), a caller of 2,048 (the maximum of an ARN), a signature of 700 (RSA 4096) and 150 for the rest.
     pub blob_bytes: usize,
-    /// Bytes of `signer-cert/`: as many certificates as are taken, 4 KiB each as PEM (real ones have 1.5 to 2 KiB).
+    /// Bytes of `signer-cert/`: [`Limits::certificates`] of 4 KiB each in PEM (AWS's have 1.5 to 2 KiB).
     pub chain_bytes: usize,
-    /// Bytes of the listing `signer-ocsp/`: as many names as are taken, each at its longest.
+    /// Bytes of the listing `signer-ocsp/`: [`Limits::staples`] names of [`Limits::staple_name_bytes`] each, and more.
     pub listing_bytes: usize,
-    /// Bytes of one staple's name. A SHA-256 in hex has 64.
+    /// Bytes of the name of an OCSP response. A SHA-256 hash in hexadecimal has 64.
     pub staple_name_bytes: usize,
-    /// Bytes of one staple as served. Half a KiB when the issuer signed, 4 KiB with a delegated responder's chain.
+    /// Bytes of one OCSP response in base64: half a KiB if the issuer signed it, 4 KiB with the certificates of a responder.
     pub staple_bytes: usize,
 }
 

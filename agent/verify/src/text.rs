@@ -1,48 +1,48 @@
-//! Untrusted bytes and spans of time, made fit to be read by an admin.
+//! Untrusted bytes and spans of time as text for logs and messages.
 
 use std::fmt;
 
-/// The longest audit field, in bytes: an ARN has at most 2048 characters (AWS, "Amazon Resource Names"), and the audit
-/// line must carry it whole.
-pub const LONGEST_FIELD: usize = 2048;
+/// The maximum length of a value in the audit line, in bytes: the maximum of an ARN (AWS, "Amazon Resource Names"), so that
+/// the line contains all of it.
+const MAX_FIELD_BYTES: usize = 2048;
 
-/// The most that a message quotes of what IMDS served, in bytes. The start of the audit line ("Providing ssh key from EC2
-/// Instance Connect with fingerprint: ") is longer, and a signer's name (46 to 51 bytes) fits.
-pub const LONGEST_QUOTE: usize = 60;
+/// The maximum length of a quotation in a message, in bytes. A signer's name has 42 to 50; the start of the audit line
+/// ("Providing ssh key from EC2 Instance Connect with fingerprint: ") has more than 60.
+const MAX_QUOTE_BYTES: usize = 60;
 
-/// Untrusted bytes as printable ASCII: everything else, and the backslash, becomes `\xNN`.
+/// Untrusted bytes as printable ASCII: all other bytes and the backslash become `\xNN`. After 2048 bytes, `...` follows.
 ///
-/// No control character (C0, DEL, C1, or UTF-8 that encodes one) can reach a log or a terminal this way, and no two
-/// inputs look alike.
+/// So no control character (C0, DEL, C1, or one encoded in UTF-8) reaches a log or a terminal, and different inputs give
+/// different texts.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
-    escaped(bytes, LONGEST_FIELD, b"\\")
+    escaped(bytes, MAX_FIELD_BYTES, b"\\")
 }
 
-/// What a message quotes of something that IMDS served: as [`printable`], but at most [`LONGEST_QUOTE`] bytes of it, and
-/// with quotation marks and colons escaped too. So a quote cannot seem to end, and cannot contain an audit line.
+/// Untrusted bytes as a quotation in a message: as [`printable`], but with quotation marks and colons escaped too, and with
+/// `...` after 60 bytes. So a quotation cannot contain its own end or the start of an audit line.
 #[must_use]
 pub fn quoted(bytes: &[u8]) -> String {
-    escaped(bytes, LONGEST_QUOTE, b"\\\":")
+    escaped(bytes, MAX_QUOTE_BYTES, b"\\\":")
 }
 
-/// The first `longest` bytes with `also` escaped, and `...` where there are more.
-fn escaped(bytes: &[u8], longest: usize, also: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().min(longest));
-    for &byte in bytes.iter().take(longest) {
+/// The first `max` bytes, with the characters in `also` escaped too; `...` follows if there are more bytes.
+fn escaped(bytes: &[u8], max: usize, also: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().min(max));
+    for &byte in bytes.iter().take(max) {
         if (byte == b' ' || byte.is_ascii_graphic()) && !also.contains(&byte) {
             text.push(char::from(byte));
         } else {
             text.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    if bytes.len() > longest {
+    if bytes.len() > max {
         text.push_str("...");
     }
     text
 }
 
-/// A span of time as an admin would say it: `12 s`, `4 min`, `3 h`, `9 d`. Rounded down.
+/// A span of time, which prints as `12 s`, `4 min`, `3 h` or `9 d`, rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeSpan {
     /// The span in seconds.
@@ -50,7 +50,7 @@ pub struct TimeSpan {
 }
 
 impl TimeSpan {
-    /// The span from `earlier` to `later` (seconds since the epoch); nothing where they are the other way round.
+    /// The span from `earlier` to `later` (seconds since the epoch); 0 if `later` is the earlier one.
     #[must_use]
     pub fn between(earlier: u64, later: u64) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl fmt::Display for TimeSpan {
     }
 }
 
-/// The only line of an answer, with or without a line feed at its end; `None` if the answer is not UTF-8.
+/// A one-line answer without the line feed at its end; `None` if it is not UTF-8.
 pub(crate) fn single_line(answer: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(answer).ok()?;
     Some(text.strip_suffix('\n').unwrap_or(text))

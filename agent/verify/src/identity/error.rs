@@ -29,19 +29,19 @@ pub enum IdentityError {
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Region(served) => write!(f, "\"{served}\" is no region of AWS"),
-            Self::Zone(served) => write!(f, "zone \"{served}\" lies in no region of AWS"),
+            Self::Region(served) => write!(f, "\"{served}\" is not an AWS region"),
+            Self::Zone(served) => write!(f, "availability zone \"{served}\" is not in any AWS region"),
             Self::Document(served) => {
-                write!(f, "the instance-identity document names no region: \"{served}\"")
+                write!(f, "the instance identity document contains no region: \"{served}\"")
             }
-            Self::NoRegion => f.write_str("IMDS tells neither region nor zone"),
+            Self::NoRegion => f.write_str("IMDS has neither a region nor an availability zone"),
             Self::Domain {
                 served,
                 region,
                 expected,
             } => write!(
                 f,
-                "IMDS says the services of {region} are under \"{served}\", but they are under {expected}"
+                "IMDS returned the services domain \"{served}\", but that of {region} is {expected}"
             ),
         }
     }

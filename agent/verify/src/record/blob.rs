@@ -128,7 +128,7 @@ impl fmt::Display for BlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRecord(start) => {
-                write!(f, "IMDS served keys without a record, starting \"{start}\"")
+                write!(f, "IMDS returned keys in an unknown format, starting with \"{start}\"")
             }
         }
     }

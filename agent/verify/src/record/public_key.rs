@@ -127,16 +127,16 @@ pub enum PublicKeyError {
 impl fmt::Display for PublicKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Type(word) => write!(f, "key line begins with \"{word}\", no kind of key that is accepted"),
-            Self::NoKey => f.write_str("key line ends after the kind"),
-            Self::Base64 => f.write_str("key is not base64"),
+            Self::Type(word) => write!(f, "key line starts with \"{word}\", which is not an accepted key type"),
+            Self::NoKey => f.write_str("key line ends after the key type"),
+            Self::Base64 => f.write_str("key is not valid base64"),
             Self::Malformed(why) => write!(f, "key is malformed: {why}"),
             Self::OtherType { line, key } => {
-                write!(f, "key line says {line}, the key itself {key}")
+                write!(f, "key line has the key type {line}, but the key is of type {key}")
             }
             Self::RsaBits(bits) => write!(
                 f,
-                "RSA key has {bits} bits, accepted are {RSA_MIN_BITS} to {RSA_MAX_BITS}"
+                "RSA key has {bits} bits; {RSA_MIN_BITS} to {RSA_MAX_BITS} are accepted"
             ),
         }
     }

@@ -58,10 +58,10 @@ impl fmt::Display for RecordRejection {
         match self {
             Self::NoKey => f.write_str("record ends before its key"),
             Self::NoSignature => f.write_str("record ends before its signature"),
-            Self::LongLine(limit) => write!(f, "record has a line of more than {limit} bytes"),
+            Self::LongLine(limit) => write!(f, "record has a line longer than {limit} bytes"),
             Self::Missing(name) => write!(f, "record has no {name}"),
-            Self::Duplicate(name) => write!(f, "record has {name} twice"),
-            Self::Timestamp(served) => write!(f, "record's Timestamp is \"{served}\", no number"),
+            Self::Duplicate(name) => write!(f, "record has more than one {name}"),
+            Self::Timestamp(served) => write!(f, "record's Timestamp is not a number: \"{served}\""),
             Self::TimestampDigits(digits) => {
                 write!(
                     f,
@@ -69,9 +69,9 @@ impl fmt::Display for RecordRejection {
                 )
             }
             Self::Key(why) => write!(f, "record's {why}"),
-            Self::SignatureNotBase64 => f.write_str("record's signature is not base64"),
-            Self::Signature => f.write_str("record's signature is not the signer's"),
-            Self::OtherInstance { record, here } => write!(f, "record is for instance {record}, this is {here}"),
+            Self::SignatureNotBase64 => f.write_str("record's signature is not valid base64"),
+            Self::Signature => f.write_str("record's signature is invalid"),
+            Self::OtherInstance { record, here } => write!(f, "record is for instance {record}, but this is {here}"),
             Self::Expired(ago) => write!(f, "record expired {ago} ago"),
         }
     }

@@ -70,7 +70,7 @@ impl NotRevoked {
             // Once for the whole response: a signature takes far longer to check than anything else.
             match check_signature(response, issuer, now, budget) {
                 Ok(()) => {}
-                Err(RevocationProblem::TooManyChecks) => return Err(RevocationProblem::TooManyChecks),
+                Err(too_many @ RevocationProblem::TooManyChecks(_)) => return Err(too_many),
                 Err(why) => {
                     problem.replace_if_more_specific(why);
                     continue;

@@ -37,8 +37,8 @@ pub enum RevocationProblem {
     Expired(TimeSpan),
     /// The responder does not know the certificate.
     Unknown,
-    /// To find the signers of all responses takes more checks than one call may make.
-    TooManyChecks,
+    /// More checks than this limit are needed to find out who signed the responses.
+    TooManyChecks(u32),
     /// The certificate was revoked this long ago.
     Revoked(TimeSpan),
 }
@@ -64,32 +64,37 @@ impl RevocationProblem {
             Self::NotYetValid(_) => 7,
             Self::Expired(_) => 8,
             Self::Unknown => 9,
-            Self::TooManyChecks => 10,
+            Self::TooManyChecks(_) => 10,
             Self::Revoked(_) => 11,
         }
     }
 }
 
 impl fmt::Display for RevocationProblem {
-    /// Continues `staple for <certificate> …`.
+    /// Continues `OCSP response for "<certificate>" …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { unparsed: None } => f.write_str("is missing"),
             Self::Missing { unparsed: Some(why) } => {
-                write!(f, "is missing (one that was served is unreadable: {why})")
+                write!(f, "is missing (IMDS returned one that cannot be parsed: {why})")
             }
-            Self::UnknownResponder => {
-                f.write_str("is signed by neither its issuer nor a responder whose certificate it encloses")
+            Self::UnknownResponder => f.write_str(
+                "is signed neither by the certificate's issuer nor by a responder whose certificate it includes",
+            ),
+            Self::Delegation { responder, problem } => {
+                write!(f, "is signed by responder \"{responder}\", whose certificate {problem}")
             }
-            Self::Delegation { responder, problem } => write!(f, "is signed by responder \"{responder}\", {problem}"),
             Self::Algorithm => f.write_str("is signed with an algorithm that is not accepted"),
-            Self::Signature => f.write_str("has a wrong signature"),
-            Self::NextUpdateBeforeThisUpdate => f.write_str("ends before it begins"),
-            Self::NotYetValid(ahead) => write!(f, "begins in {ahead}: is the clock right?"),
-            Self::Expired(ago) => write!(f, "ended {ago} ago"),
-            Self::Unknown => f.write_str("says that the responder does not know it"),
-            Self::TooManyChecks => f.write_str("could not be found: too many staples claim to come from its issuer"),
-            Self::Revoked(ago) => write!(f, "says that it was revoked {ago} ago"),
+            Self::Signature => f.write_str("has an invalid signature"),
+            Self::NextUpdateBeforeThisUpdate => f.write_str("has a nextUpdate before its thisUpdate"),
+            Self::NotYetValid(ahead) => write!(f, "becomes valid in {ahead}; check the clock"),
+            Self::Expired(ago) => write!(f, "expired {ago} ago"),
+            Self::Unknown => f.write_str("has the status unknown: the responder does not know the certificate"),
+            Self::TooManyChecks(limit) => write!(
+                f,
+                "was not found within {limit} checks: too many responses claim to be signed by its issuer"
+            ),
+            Self::Revoked(ago) => write!(f, "reports that the certificate was revoked {ago} ago"),
         }
     }
 }
@@ -115,23 +120,22 @@ pub enum DelegationProblem {
 }
 
 impl fmt::Display for DelegationProblem {
-    /// Continues `is signed by responder "<name>", …`.
+    /// Continues `is signed by responder "<name>", whose certificate …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("whose certificate ")?;
         match self {
             Self::ExtendedKeyUsage => f.write_str("is not for OCSP signing (extendedKeyUsage)"),
-            Self::KeyUsage => f.write_str("does not allow signing (keyUsage)"),
+            Self::KeyUsage => f.write_str("does not allow digital signatures (keyUsage)"),
             Self::Expired(ago) => write!(f, "expired {ago} ago"),
-            Self::NotYetValid(ahead) => write!(f, "begins in {ahead}: is the clock right?"),
-            Self::OtherIssuer(name) => write!(f, "was issued by another CA, {name}"),
-            Self::Signature(name) => write!(f, "names {name} as its issuer, but is not signed by it"),
+            Self::NotYetValid(ahead) => write!(f, "becomes valid in {ahead}; check the clock"),
+            Self::OtherIssuer(name) => write!(f, "was issued by another CA, \"{name}\""),
+            Self::Signature(name) => write!(f, "names \"{name}\" as its issuer, but is not signed by it"),
             Self::Path(error) => match error.reason() {
-                webpki::Error::CaUsedAsEndEntity => f.write_str("is a CA's"),
+                webpki::Error::CaUsedAsEndEntity => f.write_str("is a CA certificate"),
                 webpki::Error::UnsupportedCriticalExtension => f.write_str("has an unknown critical extension"),
                 webpki::Error::UnsupportedSignatureAlgorithmContext(_) => {
                     f.write_str("is signed with an algorithm that is not accepted")
                 }
-                other => write!(f, "does not hold: {}", quoted(other.to_string().as_bytes())),
+                other => write!(f, "is not valid: {}", quoted(other.to_string().as_bytes())),
             },
         }
     }

@@ -28,8 +28,12 @@ impl SignatureBudget {
     }
 
     fn spend_one(&self) -> Result<(), RevocationProblem> {
-        self.0
-            .set(self.0.get().checked_sub(1).ok_or(RevocationProblem::TooManyChecks)?);
+        let left = self
+            .0
+            .get()
+            .checked_sub(1)
+            .ok_or(RevocationProblem::TooManyChecks(MAX_CHECKS))?;
+        self.0.set(left);
         Ok(())
     }
 }

@@ -293,12 +293,12 @@ impl From<DerError> for OcspParseError {
 impl fmt::Display for OcspParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Base64 => f.write_str("not base64"),
+            Self::Base64 => f.write_str("not valid base64"),
             Self::Malformed => f.write_str("not an OCSP response"),
-            Self::TrailingBytes => f.write_str("trailing bytes"),
-            Self::Status(status) => write!(f, "the responder answered with status {status}"),
+            Self::TrailingBytes => f.write_str("extra bytes after a value"),
+            Self::Status(status) => write!(f, "the responder returned error status {status}"),
             Self::NotBasic => f.write_str("not a basic OCSP response"),
-            Self::CriticalExtension => f.write_str("an unknown critical extension"),
+            Self::CriticalExtension => f.write_str("unknown critical extension"),
         }
     }
 }

@@ -44,8 +44,13 @@ pub enum SignerRejection {
     NotRsa,
     /// The signer's RSA key has this many bits, which is too few.
     RsaBits(usize),
-    /// The keyUsage of the certificate with this name does not allow what the key was used for.
-    KeyUsage(String),
+    /// The keyUsage of a certificate does not allow a usage that its key was used for.
+    KeyUsage {
+        /// The name of the certificate.
+        certificate: String,
+        /// The missing usage.
+        missing: &'static str,
+    },
     /// The certificate with this name issued another one, but is not a CA certificate.
     NotCa(String),
     /// The path has more CAs below the one with this name than its pathLenConstraint allows.
@@ -102,33 +107,43 @@ impl SignerRejection {
 impl fmt::Display for SignerRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCertificate => f.write_str("IMDS serves no signer certificate"),
+            Self::NoCertificate => f.write_str("IMDS returned no signer certificate"),
             Self::TooManyCertificates(limit) => {
-                write!(f, "IMDS serves more than {limit} signer certificates")
+                write!(f, "IMDS returned more than {limit} signer certificates")
             }
-            Self::Malformed => f.write_str("signer certificate cannot be read"),
+            Self::Malformed => f.write_str("a certificate of the signer's chain cannot be parsed"),
             Self::SubjectMalformed => f.write_str("signer certificate's subject is malformed"),
             Self::CommonNameType(kind) => write!(
                 f,
-                "signer certificate's common name is a {kind}, neither a PrintableString nor a UTF8String"
+                "signer certificate's common name has the type {kind} instead of PrintableString or UTF8String"
             ),
             Self::CommonNames(count) => write!(f, "signer certificate has {count} common names instead of one"),
-            Self::OtherRegion { signer, here } => write!(f, "signer is for {signer}, this is {here}"),
-            Self::OtherName(name) => write!(f, "signer certificate is for \"{name}\""),
-            Self::AlternativeName => f.write_str("signer certificate's subjectAltName lacks its common name"),
-            Self::ExtendedKeyUsage(name) => write!(f, "extendedKeyUsage of {name} lacks serverAuth"),
-            Self::NotRsa => f.write_str("signer's key is not RSA"),
+            Self::OtherRegion { signer, here } => write!(f, "signer certificate is for {signer}, but this is {here}"),
+            Self::OtherName(name) => write!(
+                f,
+                "signer certificate is for \"{name}\", which is not a signer of EC2 Instance Connect"
+            ),
+            Self::AlternativeName => {
+                f.write_str("signer certificate's subjectAltName does not contain its common name")
+            }
+            Self::ExtendedKeyUsage(name) => write!(f, "extendedKeyUsage of \"{name}\" does not allow serverAuth"),
+            Self::NotRsa => f.write_str("signer's key is not an RSA key"),
             Self::RsaBits(bits) => write!(f, "signer's RSA key has {bits} bits, fewer than {RSA_MIN_BITS}"),
-            Self::KeyUsage(name) => write!(f, "keyUsage of {name} forbids what it was used for"),
+            Self::KeyUsage { certificate, missing } => {
+                write!(f, "keyUsage of \"{certificate}\" does not allow {missing}")
+            }
             Self::NotCa(name) => write!(
                 f,
-                "{name} issued one of the signer's certificates, but is no CA (basicConstraints)"
+                "\"{name}\" issued a certificate of the signer's chain, but is not a CA (basicConstraints)"
             ),
-            Self::PathLength(name) => write!(f, "more CAs stand below {name} than it allows"),
-            Self::NameConstraint(name) => write!(f, "name constraints of {name} forbid this signer"),
+            Self::PathLength(name) => write!(
+                f,
+                "signer's chain has more CAs below \"{name}\" than its pathLenConstraint allows"
+            ),
+            Self::NameConstraint(name) => write!(f, "nameConstraints of \"{name}\" do not permit the signer's name"),
             Self::NoAnchor {
                 store, certificates: 0, ..
-            } => write!(f, "there is no certificate in {store}"),
+            } => write!(f, "trust store {store} contains no certificates"),
             Self::NoAnchor {
                 store,
                 certificates,
@@ -137,14 +152,14 @@ impl fmt::Display for SignerRejection {
                 f,
                 "no CA in {store} ({certificates} certificates) issued the signer's chain (top: {top})"
             ),
-            Self::TooManyPaths => f.write_str("signer certificates can be combined in too many ways"),
+            Self::TooManyPaths => f.write_str("signer certificates form too many possible paths"),
             Self::Expired(ago) => write!(f, "a certificate of the signer's chain expired {ago} ago"),
             Self::NotYetValid(ahead) => write!(
                 f,
-                "a certificate of the signer's chain begins in {ahead}: is the clock right?"
+                "a certificate of the signer's chain becomes valid in {ahead}; check the clock"
             ),
-            Self::Path(error) => write!(f, "signer's chain does not hold: {}", describe(error.reason())),
-            Self::Revocation { certificate, problem } => write!(f, "staple for {certificate} {problem}"),
+            Self::Path(error) => write!(f, "signer's chain is not valid: {}", describe(error.reason())),
+            Self::Revocation { certificate, problem } => write!(f, "OCSP response for \"{certificate}\" {problem}"),
         }
     }
 }
@@ -152,17 +167,19 @@ impl fmt::Display for SignerRejection {
 /// What webpki's error means; for the rare ones, webpki's own name.
 fn describe(error: &webpki::Error) -> String {
     let description = match error {
-        webpki::Error::CaUsedAsEndEntity => "the signer's own certificate is a CA's",
-        webpki::Error::EndEntityUsedAsCa => "a certificate in it is no CA's, but issued the next",
-        webpki::Error::PathLenConstraintViolated => "more CAs stand below one than it allows",
-        webpki::Error::NameConstraintViolation => "a CA's name constraints forbid this signer",
+        webpki::Error::CaUsedAsEndEntity => "the signer certificate is a CA certificate",
+        webpki::Error::EndEntityUsedAsCa => "one of its issuers is not a CA",
+        webpki::Error::PathLenConstraintViolated => "it is longer than the pathLenConstraint of one of its CAs allows",
+        webpki::Error::NameConstraintViolation => "nameConstraints of one of its CAs do not permit the signer's name",
         webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension => {
-            "extendedKeyUsage of a certificate in it lacks serverAuth"
+            "extendedKeyUsage of one of its certificates does not allow serverAuth"
         }
-        webpki::Error::UnsupportedCriticalExtension => "a certificate in it has an unknown critical extension",
-        webpki::Error::UnsupportedSignatureAlgorithmContext(_) => "it is signed with an algorithm that is not accepted",
-        webpki::Error::InvalidSignatureForPublicKey => "a certificate in it has a wrong signature",
-        webpki::Error::UnsupportedCertVersion => "a certificate in it is not of version 3",
+        webpki::Error::UnsupportedCriticalExtension => "one of its certificates has an unknown critical extension",
+        webpki::Error::UnsupportedSignatureAlgorithmContext(_) => {
+            "one of its certificates is signed with an algorithm that is not accepted"
+        }
+        webpki::Error::InvalidSignatureForPublicKey => "one of its certificates has an invalid signature",
+        webpki::Error::UnsupportedCertVersion => "one of its certificates is not of X.509 version 3",
         other => return other.to_string(),
     };
     description.to_owned()

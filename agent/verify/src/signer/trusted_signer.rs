@@ -111,7 +111,10 @@ fn check_end_entity(leaf: &Certificate<'_>, expected: &ExpectedSigner) -> Result
         Some(_) => {}
     }
     if !leaf.allows_key_usage(|usage| usage.digital_signature()) {
-        return Err(SignerRejection::KeyUsage(leaf.display_name()));
+        return Err(SignerRejection::KeyUsage {
+            certificate: leaf.display_name(),
+            missing: "digitalSignature",
+        });
     }
     Ok(())
 }
@@ -203,7 +206,10 @@ impl PathSearch<'_> {
         for (cas_below, issuer) in issuers.iter().enumerate() {
             // webpki checks neither keyUsage (RFC 5280 4.2.1.3) nor the pathLenConstraint of an anchor.
             if !issuer.allows_key_usage(|usage| usage.key_cert_sign()) {
-                return Err(SignerRejection::KeyUsage(issuer.display_name()));
+                return Err(SignerRejection::KeyUsage {
+                    certificate: issuer.display_name(),
+                    missing: "keyCertSign",
+                });
             }
             if !issuer.ca_path_length().is_some_and(|length| length.allows(cas_below)) {
                 return Err(SignerRejection::PathLength(issuer.display_name()));
