@@ -1,4 +1,4 @@
-//! The command line, as sshd and people give it.
+//! The command line, as sshd passes it or a person types it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,75 +9,77 @@ use crate::host::imds::Endpoint;
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  Success, whether or not any keys were printed: no key was pushed, the user name cannot have one, this is not
-     an EC2 instance, IMDS is disabled or names another instance, or every record was refused.
-  1  Failure: IMDS is unreachable or failing, or the signer or its stapled OCSP responses do not verify.
+  0  Success, whether or not any keys were printed: no key was pushed, EC2 Instance Connect does not accept the
+     user name, this is not an EC2 instance, IMDS is disabled, the machine and IMDS have different instance IDs,
+     or every record was refused. With --chain: at least one of the two programs succeeded.
+  1  Failure: IMDS is unreachable or returns errors, or the signer or its stapled OCSP responses do not verify.
   2  The command line is wrong.
 
-sshd uses the keys only if the status is 0. Refusals are logged (authpriv) and written to standard error.";
+sshd uses the keys only if the status is 0. Refusals are logged (authpriv) and printed to standard error.";
 
 /// Prints the SSH keys that EC2 Instance Connect pushed for USER, for sshd's AuthorizedKeysCommand.
 ///
-/// Only valid keys are printed: the signer, its revocation status, the signature, the expiry time and the instance are
-/// checked. No environment variable changes what it does.
+/// It prints only valid keys: it checks the signer, its revocation status, the signature, the expiry time and the instance.
+/// No environment variable changes what it does.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "eic_run_authorized_keys", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
     /// Query IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
     #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
-    pub imds_endpoint: Option<Endpoint>,
+    pub(crate) imds_endpoint: Option<Endpoint>,
 
     /// Trust the CA certificates in this bundle or directory [default: the operating system's]
     #[arg(long, value_name = "PATH")]
-    pub trust_store: Option<PathBuf>,
+    pub(crate) trust_store: Option<PathBuf>,
 
     /// Read DMI data from this directory
     #[arg(long, value_name = "DIR", default_value = "/sys")]
-    pub sysfs: PathBuf,
+    pub(crate) sysfs: PathBuf,
 
-    /// Overall timeout, 1 to 60
+    /// Overall timeout in seconds, 1 to 60
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
-    pub timeout: u8,
+    pub(crate) timeout: u8,
 
-    /// Also run this command, and print its keys after ours; must be the last option
+    /// Also run this command, and print its keys after this program's own; must be the last option
     #[arg(long, value_name = "COMMAND [ARGUMENT]...", num_args = 1..)]
-    pub chain: Vec<OsString>,
+    pub(crate) chain: Vec<OsString>,
 
     /// The user to log in as (sshd's %u)
-    pub user: OsString,
+    pub(crate) user: OsString,
 
     /// The fingerprint of the offered key (sshd's %f): only that key is printed
-    pub fingerprint: Option<OsString>,
+    pub(crate) fingerprint: Option<OsString>,
 }
 
-/// A number of seconds that a call may take.
+/// The timeout.
 fn seconds(given: &str) -> Result<u8, String> {
     let seconds = given.parse().ok().filter(|seconds| (1..=60).contains(seconds));
     seconds.ok_or_else(|| "expected a whole number of seconds from 1 to 60".to_owned())
 }
 
 impl Options {
-    /// Reads a command line, the program's own name first.
+    /// Parses a command line, which starts with the name of the program.
     ///
     /// # Errors
-    /// clap's, to be shown and to exit with: for wrong usage, and for `--help` and `--version`.
+    /// An error of clap, to print and to exit with: for wrong usage, and for `--help` and `--version`.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut own: Vec<OsString> = arguments.into_iter().collect();
         let mut chain = Vec::new();
-        // Behind the program's own name and a user. What follows is the other command's, hyphens and all.
+        // After the name of the program and a user. Every following argument belongs to the other command, hyphens
+        // or not.
         let at = own.iter().skip(2).position(|word| word == "--chain").map(|at| at + 2);
         if let Some(at) = at.filter(|at| at + 1 < own.len()) {
             chain = own.split_off(at).split_off(1);
         }
-        let mut options = Self::try_parse_from(as_sshd_means_it(own))?;
+        let mut options = Self::try_parse_from(protect_user_name(own))?;
         options.chain.extend(chain);
         Ok(options)
     }
 }
 
-/// A user name may start with a hyphen, and sshd puts it where an option could stand: before a fingerprint, at the
-/// end. What stands there is a user name, whatever it looks like.
-fn as_sshd_means_it(mut arguments: Vec<OsString>) -> Vec<OsString> {
+/// Inserts `--` before a user name that starts with a hyphen. sshd passes the user name and the fingerprint as the last two
+/// arguments, so the argument before a fingerprint is a user name even if it looks like an option.
+fn protect_user_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let [_, .., user, fingerprint] = arguments.as_slice() {
         let fingerprint = fingerprint.as_encoded_bytes();
         let is_fingerprint = fingerprint.starts_with(b"SHA256:") || fingerprint.starts_with(b"MD5:");

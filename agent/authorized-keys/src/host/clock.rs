@@ -3,7 +3,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since the epoch. A clock before 1970 reads as 0, at which no certificate is valid yet.
-#[must_use]
 pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -75,7 +75,7 @@ pub fn check(root: &Path, program: &Path) -> Result<(), UnsafePath> {
 ///
 /// # Errors
 /// [`UnsafePath`].
-pub fn check_only_root_can_write(file: &Path) -> Result<(), UnsafePath> {
+pub(crate) fn check_only_root_can_write(file: &Path) -> Result<(), UnsafePath> {
     let root = Path::new("/");
     RegularFile::find(root, file)?.check_only_root_can_write(root)
 }

@@ -51,8 +51,7 @@ pub fn resolve_in_root(root: &Path, path: &Path) -> Option<Resolved> {
 }
 
 /// The path below `root`, without following any link: `/etc` is `ROOT/etc`.
-#[must_use]
-pub fn below_root(root: &Path, path: &Path) -> PathBuf {
+pub(crate) fn below_root(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
