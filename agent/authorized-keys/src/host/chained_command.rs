@@ -66,15 +66,17 @@ impl ChainedCommand {
     /// Starts the command in a process group of its own, which it stores in `group` so that the watchdog can kill it.
     ///
     /// # Errors
-    /// [`ChainError`]; also if sshd itself would not start it.
-    pub(crate) fn start(command: &[OsString], group: &ProcessGroup) -> Result<Self, ChainError> {
-        let (program, arguments) = command.split_first().ok_or(ChainError::RelativePath(PathBuf::new()))?;
+    /// [`ChainedCommandError`]; also if sshd itself would not start it.
+    pub(crate) fn start(command: &[OsString], group: &ProcessGroup) -> Result<Self, ChainedCommandError> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or(ChainedCommandError::RelativePath(PathBuf::new()))?;
         let program = PathBuf::from(program);
         if !program.is_absolute() {
-            return Err(ChainError::RelativePath(program));
+            return Err(ChainedCommandError::RelativePath(program));
         }
-        safe_path::check(Path::new("/"), &program).map_err(ChainError::Unsafe)?;
-        let start = |error| ChainError::Start {
+        safe_path::check(Path::new("/"), &program).map_err(ChainedCommandError::Unsafe)?;
+        let start = |error| ChainedCommandError::Start {
             program: program.clone(),
             error,
         };
@@ -111,8 +113,8 @@ impl ChainedCommand {
     /// Waits for its keys until it exits 0. At `end`, its process group is killed.
     ///
     /// # Errors
-    /// [`ChainError`], if it fails: then none of its output is used.
-    pub(crate) fn keys(self, end: Instant) -> Result<Vec<u8>, ChainError> {
+    /// [`ChainedCommandError`], if it fails: then none of its output is used.
+    pub(crate) fn keys(self, end: Instant) -> Result<Vec<u8>, ChainedCommandError> {
         let program = self.program;
         let ended = match self.ended.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Err(RecvTimeoutError::Timeout) => {
@@ -125,11 +127,11 @@ impl ChainedCommand {
         match ended {
             Ok(Ok((status, output))) if status.success() => Ok(output),
             Ok(Ok((status, _))) if status.signal() == Some(Signal::SIGKILL as i32) && Instant::now() >= end => {
-                Err(ChainError::Killed(program))
+                Err(ChainedCommandError::Killed(program))
             }
-            Ok(Ok((status, _))) => Err(ChainError::Status { program, status }),
-            Ok(Err(error)) => Err(ChainError::Output { program, error }),
-            Err(_) => Err(ChainError::StillRunning(program)),
+            Ok(Ok((status, _))) => Err(ChainedCommandError::Status { program, status }),
+            Ok(Err(error)) => Err(ChainedCommandError::Output { program, error }),
+            Err(_) => Err(ChainedCommandError::StillRunning(program)),
         }
     }
 }
@@ -151,7 +153,7 @@ fn read_within_limit(mut from: impl Read) -> io::Result<Vec<u8>> {
 
 /// Why no keys of the chained command are used.
 #[derive(Debug)]
-pub(crate) enum ChainError {
+pub(crate) enum ChainedCommandError {
     /// Its path is not absolute.
     RelativePath(PathBuf),
     /// sshd would refuse to run it.
@@ -184,7 +186,7 @@ pub(crate) enum ChainError {
     StillRunning(PathBuf),
 }
 
-impl fmt::Display for ChainError {
+impl fmt::Display for ChainedCommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |path: &Path| printable(path.as_os_str().as_encoded_bytes());
         f.write_str("Used no keys from the chained command: ")?;
