@@ -43,9 +43,10 @@ checkout: ## Run the commands that the documentation gives for a clone of this r
 test-packages: ## Install, upgrade, roll back and remove the packages in dist/, in booted containers; builds them if there are none (root)
 	@CARGO='$(CARGO)' tests/run packages
 
-lint: ## Check formatting, and run clippy with warnings as errors
+lint: ## Check formatting, and run clippy and rustdoc with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --workspace --no-deps
 
 build: ## Build the programs, optimised, in target/release; then run `sudo make install`
 	$(CARGO) build --release --locked --package eic-authorized-keys --package ec2-instance-connect

@@ -25,6 +25,8 @@ sshd uses the keys only if the status is 0. Refusals are logged (authpriv) and p
 #[command(name = "eic_run_authorized_keys", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Options {
     /// Query IMDS at this address only [default: http://169.254.169.254, then http://[fd00:ec2::254]]
+    // The address in brackets is not a link; `--help` prints this text as it is written.
+    #[allow(rustdoc::broken_intra_doc_links)]
     #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
     pub(crate) imds_endpoint: Option<Endpoint>,
 
