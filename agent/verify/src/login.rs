@@ -94,12 +94,12 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn taken(user: &str) -> bool {
+    fn is_accepted(user: &str) -> bool {
         UserName::parse(OsStr::new(user)).is_some()
     }
 
     #[test]
-    fn names_of_the_api_s_grammar_are_taken() {
+    fn names_that_the_api_accepts_are_accepted() {
         for user in [
             "ec2-user",
             "root",
@@ -116,12 +116,12 @@ mod tests {
             "a..",
             &"a".repeat(32),
         ] {
-            assert!(taken(user), "{user:?}");
+            assert!(is_accepted(user), "{user:?}");
         }
     }
 
     #[test]
-    fn names_outside_the_api_s_grammar_cannot_have_a_key() {
+    fn names_that_the_api_does_not_accept_cannot_have_a_key() {
         for user in [
             "",
             "-x",
@@ -147,7 +147,7 @@ mod tests {
             "--help",
             &"a".repeat(33),
         ] {
-            assert!(!taken(user), "{user:?}");
+            assert!(!is_accepted(user), "{user:?}");
         }
         assert!(UserName::parse(OsStr::from_bytes(b"a\xff")).is_none());
     }
@@ -167,8 +167,8 @@ mod tests {
     proptest! {
         /// RFC 3986 2.3 and 3.3: unreserved characters, and `@` and `$`, stand for themselves in a path segment.
         #[test]
-        fn every_name_that_is_taken_stands_for_itself_in_a_url(user in "\\PC{0,40}") {
-            if taken(&user) {
+        fn every_accepted_name_is_unchanged_in_a_url(user in "\\PC{0,40}") {
+            if is_accepted(&user) {
                 prop_assert!(user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._@$".contains(&b)));
                 prop_assert!(user != "." && user != "..");
             }

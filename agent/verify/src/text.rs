@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_has_at_most_60_bytes_and_an_audit_field_2048() {
+    fn a_quotation_has_at_most_60_bytes_and_an_audit_field_2048() {
         let long = vec![b'a'; 2049];
         assert_eq!(quoted(&long[..60]), "a".repeat(60));
         assert_eq!(quoted(&long[..61]), format!("{}...", "a".repeat(60)));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_can_neither_end_early_nor_contain_an_audit_line() {
+    fn a_quotation_contains_neither_its_own_end_nor_an_audit_line() {
         assert_eq!(quoted(b"a\" b: c\\d\n"), "a\\x22 b\\x3a c\\x5cd\\x0a");
         let audit = b"Providing ssh key from EC2 Instance Connect with fingerprint: SHA256:x";
         assert!(!quoted(audit).contains("fingerprint:"));
@@ -113,19 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn spans_read_as_an_admin_says_them() {
-        let said = |seconds| TimeSpan { seconds }.to_string();
-        assert_eq!(said(12), "12 s");
-        assert_eq!(said(119), "119 s");
-        assert_eq!(said(120), "2 min");
-        assert_eq!(said(3 * 3600), "3 h");
-        assert_eq!(said(9 * 86_400), "9 d");
+    fn a_time_span_prints_in_one_unit_rounded_down() {
+        let printed = |seconds| TimeSpan { seconds }.to_string();
+        assert_eq!(printed(12), "12 s");
+        assert_eq!(printed(119), "119 s");
+        assert_eq!(printed(120), "2 min");
+        assert_eq!(printed(3 * 3600), "3 h");
+        assert_eq!(printed(9 * 86_400), "9 d");
         assert_eq!(TimeSpan::between(10, 5).seconds, 0);
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_in_only_printable_ascii_comes_out(bytes: Vec<u8>) {
+        fn the_result_is_always_printable_ascii(bytes: Vec<u8>) {
             prop_assert!(printable(&bytes).bytes().all(|b| b == b' ' || b.is_ascii_graphic()));
         }
     }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_of_another_partition_or_of_nobody_is_refused() {
+    fn a_domain_of_another_partition_or_of_none_is_refused() {
         for domain in [
             "amazonaws.com.cn",
             "amazonaws.com.",

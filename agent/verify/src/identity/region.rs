@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_eight_partitions_claims_its_own_regions() {
+    fn each_of_the_eight_partitions_has_its_own_regions() {
         for (region, partition) in [
             ("us-west-2", "aws"),
             ("ap-southeast-12", "aws"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_region_is_refused() {
+    fn a_name_that_is_not_a_region_is_refused() {
         for region in [
             "",
             "us-west",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_of_every_kind_lie_in_their_region() {
+    fn zones_of_every_kind_are_in_their_region() {
         for (zone, region) in [
             ("us-west-2a", "us-west-2"),
             ("us-west-2-lax-1a", "us-west-2"),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_answer_is_not_made_good_by_the_next_one() {
+    fn a_wrong_answer_is_not_replaced_by_the_next_one() {
         assert!(matches!(
             Region::from_imds(Some(b"nowhere"), None, Some(b"us-west-2a")),
             Err(IdentityError::Region(_))

@@ -148,18 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn records_end_at_a_blank_line_or_at_the_end() {
+    fn records_end_at_an_empty_line_or_at_the_end() {
         assert_eq!(split("#a\nk\ns\n\n#b\nk\ns"), ["#a\nk\ns\n", "#b\nk\ns"]);
         assert_eq!(split("\n\n#a\nk\n\n\n\n#b\n\n"), ["#a\nk\n", "#b\n"]);
     }
 
     #[test]
-    fn what_does_not_start_with_a_number_sign_is_skipped_up_to_the_next_blank_line() {
+    fn a_block_that_does_not_start_with_a_number_sign_is_skipped() {
         assert_eq!(split("junk\n#not a record\n\n#a\nk\n"), ["#a\nk\n"]);
     }
 
     #[test]
-    fn a_line_of_blanks_is_not_a_blank_line() {
+    fn a_line_of_spaces_is_not_an_empty_line() {
         assert_eq!(split("#a\n \n#b\n"), ["#a\n \n#b\n"]);
     }
 

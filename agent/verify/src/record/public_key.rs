@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_and_odd_blanks_are_dropped_from_what_is_printed() {
+    fn a_comment_and_extra_blanks_are_not_printed() {
         let tidy = line("ssh-ed25519", &ed25519());
         let text = String::from_utf8(tidy.clone()).unwrap();
         let untidy = format!(" {}\t a comment ", text.replace(' ', " \t "));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_what_its_line_says_is_refused() {
+    fn a_key_of_another_type_than_its_line_is_refused() {
         assert_eq!(
             PublicKey::parse(&line("ssh-rsa", &ed25519())),
             Err(PublicKeyError::OtherType {
@@ -283,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_makes_the_parser_panic_and_what_is_taken_prints_as_one_line(bytes: Vec<u8>) {
+        fn no_line_makes_the_parser_panic_and_an_accepted_key_prints_as_one_line(bytes: Vec<u8>) {
             for kind in ACCEPTED {
                 if let Ok(key) = PublicKey::parse(&line(kind, &bytes)) {
                     let printed = key.authorized_keys_line();

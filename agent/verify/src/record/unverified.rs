@@ -275,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_signed_is_always_where_the_record_starts(headers in "(#[A-Za-z]{1,9}=[ -~]{0,20}\n){0,4}", tail in "[A-Za-z0-9+/\n]{0,40}") {
+        fn the_signed_bytes_are_always_the_start_of_the_record(headers in "(#[A-Za-z]{1,9}=[ -~]{0,20}\n){0,4}", tail in "[A-Za-z0-9+/\n]{0,40}") {
             let text = format!("#Timestamp=1\n#Instance=i\n{headers}{KEY}\n{tail}");
             if let Ok(record) = parse(&text) {
                 prop_assert!(text.as_bytes().starts_with(record.signed));

@@ -10,7 +10,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, RawPublicKeyEntity};
 use super::problem::{DelegationProblem, RevocationProblem};
 use super::response::{BasicOcspResponse, ResponderId};
 use crate::text::TimeSpan;
-use crate::x509::{Certificate, PathError, RequiredUsage};
+use crate::x509::{Certificate, PathError, RequiredPurpose};
 
 /// The checks that one call may make to find out who signed the responses. Most of them are of a signature, which takes
 /// at most 0.8 ms (P-384). A response takes two checks if the issuer signed it and three if an authorized responder did,
@@ -68,7 +68,7 @@ pub(super) fn check_signature(
             };
             continue;
         }
-        // Only now is it known that the issuer certified this key: any other could be made expensive to verify with.
+        // Only now is it known that the issuer certified this key. Anybody else's could be chosen to be slow.
         budget.spend_one()?;
         match verify(response, &responder) {
             Ok(()) => return Ok(()),
@@ -103,7 +103,7 @@ fn check_delegation(responder: &Certificate<'_>, issuer: &Certificate<'_>, now: 
                     &[anchor],
                     &[],
                     UnixTime::since_unix_epoch(Duration::from_secs(now)),
-                    RequiredUsage::OcspSigning,
+                    RequiredPurpose::OcspSigning,
                     None,
                     None,
                 )

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_base64_says_so() {
+    fn an_answer_that_is_not_base64_is_refused() {
         assert_eq!(
             OcspStaple::from_base64(b"<html>").parse().unwrap_err(),
             OcspParseError::Base64

@@ -5,14 +5,14 @@ use webpki::Error;
 use super::rejection::SignerRejection;
 use super::trust_anchors::TrustAnchors;
 use crate::text::TimeSpan;
-use crate::x509::{Certificate, PathError, RequiredUsage};
+use crate::x509::{Certificate, PathError, RequiredPurpose};
 
 /// The rejection for webpki's error. `certificates` are those that IMDS served; `now` is in seconds since the epoch.
 pub(super) fn rejection(
     error: Error,
     leaf: &Certificate<'_>,
     certificates: &[Certificate<'_>],
-    usage: RequiredUsage,
+    purpose: RequiredPurpose,
     anchors: &TrustAnchors,
     now: u64,
 ) -> SignerRejection {
@@ -28,7 +28,7 @@ pub(super) fn rejection(
     let of_one_certificate = match error {
         Error::UnknownIssuer | Error::EndEntityUsedAsCa => first_name(&is_issuer_but_no_ca).map(SignerRejection::NotCa),
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            first_name(&|certificate| !usage.is_allowed_by(certificate)).map(SignerRejection::ExtendedKeyUsage)
+            first_name(&|certificate| !purpose.is_allowed_by(certificate)).map(SignerRejection::ExtendedKeyUsage)
         }
         _ => None,
     };

@@ -15,7 +15,7 @@ use super::rejection::{RSA_MIN_BITS, SignerRejection};
 use super::trust_anchors::TrustAnchors;
 use crate::identity::{ExpectedSigner, SignerCas};
 use crate::revocation::{BasicOcspResponse, NotRevoked, OcspParseError, OcspStaple, SignatureBudget};
-use crate::x509::{Certificate, RequiredUsage};
+use crate::x509::{Certificate, RequiredPurpose};
 
 /// A signer whose certificate has a path to a trusted root, on which no certificate is revoked.
 ///
@@ -74,11 +74,11 @@ impl TrustedSigner {
     }
 }
 
-/// The key usage that the certificates on the signer's path must allow.
-fn required_usage(cas: SignerCas) -> RequiredUsage {
+/// The key purpose that the certificates on the signer's path must allow.
+fn required_purpose(cas: SignerCas) -> RequiredPurpose {
     match cas {
-        SignerCas::Public => RequiredUsage::Server,
-        SignerCas::Private => RequiredUsage::ServerOrClient,
+        SignerCas::Public => RequiredPurpose::Server,
+        SignerCas::Private => RequiredPurpose::ServerOrClient,
     }
 }
 
@@ -143,14 +143,14 @@ impl PathSearch<'_> {
             .iter()
             .filter_map(|root| webpki::anchor_from_trusted_cert(root).ok())
             .collect();
-        let usage = required_usage(self.expected.cas());
+        let purpose = required_purpose(self.expected.cas());
         let candidates = candidates_below_roots(der, chain.certificates(), &roots)?;
         let result = end_entity.verify_for_usage(
             ALL_VERIFICATION_ALGS,
             &roots,
             &candidates,
             UnixTime::since_unix_epoch(Duration::from_secs(self.now)),
-            usage,
+            purpose,
             None,
             Some(&|path| self.accept(path)),
         );
@@ -162,7 +162,7 @@ impl PathSearch<'_> {
                     .iter()
                     .filter_map(|der| Certificate::parse(der))
                     .collect();
-                path_failure::rejection(error, self.leaf, &certificates, usage, self.anchors, self.now)
+                path_failure::rejection(error, self.leaf, &certificates, purpose, self.anchors, self.now)
             }
         })
     }
@@ -220,7 +220,7 @@ impl PathSearch<'_> {
         }
         let subjects: Vec<&Certificate<'_>> = [self.leaf].into_iter().chain(&issuers).collect();
         if let Some((root, below)) = subjects.split_last()
-            && let Some(without) = required_usage(self.expected.cas()).first_without(below, root)
+            && let Some(without) = required_purpose(self.expected.cas()).first_without(below, root)
         {
             return Err(SignerRejection::ExtendedKeyUsage(without.display_name()));
         }

@@ -29,12 +29,12 @@ const OCSP_SIGNING: KeyPurpose = KeyPurpose {
     is_in: |usage| usage.ocsp_signing,
 };
 
-/// The extendedKeyUsage that the certificates of a path must have.
+/// The key purpose that the certificates of a path must allow.
 ///
 /// This is used in place of webpki's own validator, which lists the purposes that a certificate has instead in its error:
 /// with fabricated certificates of ten thousand purposes, each such list takes milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RequiredUsage {
+pub(crate) enum RequiredPurpose {
     /// serverAuth, in certificates that have an extendedKeyUsage.
     Server,
     /// serverAuth or clientAuth, in certificates that have an extendedKeyUsage.
@@ -43,7 +43,7 @@ pub(crate) enum RequiredUsage {
     OcspSigning,
 }
 
-impl RequiredUsage {
+impl RequiredPurpose {
     /// The key purposes any one of which is enough.
     fn alternatives(self) -> &'static [KeyPurpose] {
         match self {
@@ -53,15 +53,15 @@ impl RequiredUsage {
         }
     }
 
-    /// Whether this certificate, taken alone, has the usage.
+    /// Whether this certificate, taken alone, allows the purpose.
     pub(crate) fn is_allowed_by(self, certificate: &Certificate<'_>) -> bool {
         self.alternatives()
             .iter()
             .any(|purpose| certificate.allows_extended_key_usage(purpose.is_in))
     }
 
-    /// The first certificate of the path that does not allow the usage; `None` if one key purpose is allowed by all of
-    /// them, the root included.
+    /// The first certificate of the path that does not allow the purpose; `None` if all of them, the root included, allow
+    /// the same one.
     ///
     /// RFC 5280 does not describe extendedKeyUsage in a root, and the Baseline Requirements (7.1.2.1.2) forbid it; OpenSSL
     /// applies it to the root as to any other CA. Where a root has one, this does the same; in a root,
@@ -85,7 +85,7 @@ impl RequiredUsage {
     }
 }
 
-impl ExtendedKeyUsageValidator for RequiredUsage {
+impl ExtendedKeyUsageValidator for RequiredPurpose {
     fn validate(&self, ids: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
         let mut restricted = false;
         for id in ids {

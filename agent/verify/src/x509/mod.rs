@@ -9,6 +9,6 @@ mod pem;
 
 pub(crate) use certificate::Certificate;
 pub(crate) use der::{Der, DerError, bit_string_bytes};
-pub(crate) use extended_key_usage::RequiredUsage;
+pub(crate) use extended_key_usage::RequiredPurpose;
 pub use path_error::PathError;
 pub(crate) use pem::certificates_in_pem;
