@@ -114,7 +114,7 @@ mod signer;
 pub mod text;
 mod x509;
 
-pub use identity::{ExpectedSigner, IdentityError, InstanceId, PARTITIONS, Partition, Region, SignerCas};
+pub use identity::{ExpectedSigner, IdentityError, InstanceId, PARTITIONS, Partition, Region};
 pub use limits::Limits;
 pub use login::{FingerprintFilter, UserName};
 pub use record::{

@@ -7,6 +7,7 @@
 /// What exceeds a limit ends the call without a key, except for records: one with a line that is too long is refused on its
 /// own, and those above [`Limits::records`] or [`Limits::records_read`] are skipped.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Limits {
     /// Certificates in `signer-cert/`. AWS serves four; webpki does not build a path with more than six CAs.
     pub certificates: usize,

@@ -51,8 +51,7 @@ pub struct TimeSpan {
 
 impl TimeSpan {
     /// The span from `earlier` to `later` (seconds since the epoch); 0 if `later` is the earlier one.
-    #[must_use]
-    pub fn between(earlier: u64, later: u64) -> Self {
+    pub(crate) fn between(earlier: u64, later: u64) -> Self {
         Self {
             seconds: later.saturating_sub(earlier),
         }

@@ -44,15 +44,8 @@ impl ExpectedSigner {
     }
 
     /// Which kind of CA issues its certificate.
-    #[must_use]
-    pub fn cas(&self) -> SignerCas {
+    pub(crate) fn cas(&self) -> SignerCas {
         self.region.partition().signer_cas
-    }
-
-    /// The region that it signs for.
-    #[must_use]
-    pub fn region(&self) -> &Region {
-        &self.region
     }
 }
 

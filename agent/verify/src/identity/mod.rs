@@ -10,5 +10,6 @@ pub use error::IdentityError;
 pub use expected_signer::ExpectedSigner;
 pub(crate) use expected_signer::SIGNER_PREFIX;
 pub use instance_id::InstanceId;
-pub use partition::{PARTITIONS, Partition, SignerCas};
+pub(crate) use partition::SignerCas;
+pub use partition::{PARTITIONS, Partition};
 pub use region::Region;

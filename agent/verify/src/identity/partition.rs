@@ -12,12 +12,12 @@ pub struct Partition {
     /// The domain of its services, as IMDS serves it at `services/domain`. A signer in any other domain is refused.
     pub domain: &'static str,
     /// Which kind of CA issues the certificates of its signers.
-    pub signer_cas: SignerCas,
+    pub(crate) signer_cas: SignerCas,
 }
 
 /// Which kind of CA issues the certificates of a partition's signers. It determines which extensions they must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignerCas {
+pub(crate) enum SignerCas {
     /// Public CAs. They put each name that they validated into subjectAltName, and serverAuth into extendedKeyUsage
     /// (Baseline Requirements 7.1.2.7). They validate neither a name that is only a common name, nor the common name of a
     /// client certificate.

@@ -18,6 +18,7 @@ pub struct KeyBlob<'a>(&'a [u8]);
 
 /// The records of a key blob that can be valid for one login, before their signatures are checked.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Candidates<'a> {
     /// The records to verify.
     pub records: Vec<UnverifiedRecord<'a>>,

@@ -11,6 +11,7 @@ pub(super) const MAX_TIMESTAMP_DIGITS: usize = 18;
 
 /// A record that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RefusedRecord {
     /// The fingerprint of the key in the record, if the key could be read.
     pub fingerprint: Option<String>,

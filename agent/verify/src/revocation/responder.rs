@@ -94,7 +94,7 @@ fn check_delegation(responder: &Certificate<'_>, issuer: &Certificate<'_>, now: 
     }
     let issuer_der = CertificateDer::from(issuer.der());
     let anchor = webpki::anchor_from_trusted_cert(&issuer_der)
-        .map_err(|error| DelegationProblem::Path(PathError::from(error)))?;
+        .map_err(|error| DelegationProblem::Path(PathError::new(error)))?;
     EndEntityCert::try_from(&CertificateDer::from(responder.der()))
         .and_then(|responder| {
             responder
@@ -121,7 +121,7 @@ fn check_delegation(responder: &Certificate<'_>, issuer: &Certificate<'_>, now: 
             }
             webpki::Error::UnknownIssuer => DelegationProblem::OtherIssuer(responder.issuer_display_name()),
             webpki::Error::InvalidSignatureForPublicKey => DelegationProblem::Signature(issuer.display_name()),
-            other => DelegationProblem::Path(PathError::from(other)),
+            other => DelegationProblem::Path(PathError::new(other)),
         })
 }
 

@@ -42,7 +42,7 @@ pub(super) fn rejection(
         Error::CertNotValidYet { not_before, .. } => {
             SignerRejection::NotYetValid(TimeSpan::between(now, not_before.as_secs()))
         }
-        other => SignerRejection::Path(PathError::from(other)),
+        other => SignerRejection::Path(PathError::new(other)),
     })
 }
 

@@ -15,7 +15,7 @@ use super::rejection::{RSA_MIN_BITS, SignerRejection};
 use super::trust_anchors::TrustAnchors;
 use crate::identity::{ExpectedSigner, SignerCas};
 use crate::revocation::{BasicOcspResponse, NotRevoked, OcspParseError, OcspStaple, SignatureBudget};
-use crate::x509::{Certificate, RequiredPurpose};
+use crate::x509::{Certificate, PathError, RequiredPurpose};
 
 /// A signer whose certificate has a path to a trusted root, on which no certificate is revoked.
 ///
@@ -136,7 +136,7 @@ struct PathSearch<'s> {
 
 impl PathSearch<'_> {
     fn run(&self, der: &CertificateDer<'static>, chain: &SignerChain) -> Result<(), SignerRejection> {
-        let end_entity = EndEntityCert::try_from(der).map_err(|error| SignerRejection::Path(error.into()))?;
+        let end_entity = EndEntityCert::try_from(der).map_err(|error| SignerRejection::Path(PathError::new(error)))?;
         let roots: Vec<TrustAnchor<'_>> = self
             .anchors
             .certificates()

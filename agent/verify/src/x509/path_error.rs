@@ -1,5 +1,6 @@
 //! webpki's reason for refusing a certification path, without webpki in the public interface.
 
+use std::error::Error;
 use std::fmt;
 
 /// webpki's reason for refusing a certification path.
@@ -7,15 +8,14 @@ use std::fmt;
 pub struct PathError(webpki::Error);
 
 impl PathError {
+    /// webpki's `reason`.
+    pub(crate) fn new(reason: webpki::Error) -> Self {
+        Self(reason)
+    }
+
     /// The reason itself.
     pub(crate) fn reason(&self) -> &webpki::Error {
         &self.0
-    }
-}
-
-impl From<webpki::Error> for PathError {
-    fn from(reason: webpki::Error) -> Self {
-        Self(reason)
     }
 }
 
@@ -24,3 +24,11 @@ impl fmt::Debug for PathError {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for PathError {}
