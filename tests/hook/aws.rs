@@ -171,23 +171,23 @@ take_overs! {
     };
     an_override_with_an_option_of_somebody_s: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i 's/ $SSHD_OPTS/ -o Banner=none&/' /lib/systemd/system/ssh.service.d/*.conf\n"),
-        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody changed"), ..PLAIN
     };
     an_override_with_a_line_of_somebody_s: TakeOver {
         prepare: concat!(aws_deb!(), "echo Nice=5 >>/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf\n"),
-        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody changed"), ..PLAIN
     };
     an_override_with_another_argument: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i 's/%%f/%%f --debug/' /lib/systemd/system/ssh.service.d/*.conf\n"),
-        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody changed"), ..PLAIN
     };
     a_drop_in_with_a_line_of_somebody_s: TakeOver {
         prepare: concat!(rpm!(), aws_drop_in!(), "echo MaxAuthTries 9 >>/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf\n"),
-        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody changed"), ..PLAIN
     };
     two_lines_of_which_one_was_changed: TakeOver {
         prepare: concat!(rpm!(), old!(), aws_lines!(), "sed -i 's/%u %f/%u/' /etc/ssh/sshd_config\n"),
-        expected: Left("lines of AWS's package that somebody has changed"), ..PLAIN
+        expected: Left("lines of AWS's package that somebody changed"), ..PLAIN
     };
     an_override_that_hides_another_command: TakeOver {
         prepare: concat!(aws_deb!(), config!("AuthorizedKeysCommand /usr/bin/admin_keys", "AuthorizedKeysCommandUser nobody")),

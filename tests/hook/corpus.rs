@@ -271,7 +271,9 @@ fn check(release: Release) {
         let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
         let problems = told["problems"].to_string();
         let by_sshd = problems.contains("configuration-invalid");
-        let by_us = told["notes"].to_string().contains("read here as invalid: ");
+        let by_us = told["notes"]
+            .to_string()
+            .contains("this program considers the configuration invalid: ");
         let agree = match expected {
             Taken => told["confirmed_by_sshd"] == true && !by_sshd && !by_us,
             Refused => by_sshd && by_us,

@@ -203,7 +203,7 @@ fn disabling_says_so_where_the_lines_may_be_in_a_file_that_is_not_read() {
         assert!(
             disabled
                 .stdout
-                .contains("it is larger than 1048576 bytes, so this program does not know"),
+                .contains("it is larger than 1048576 bytes, so this program cannot tell which"),
             "{disabled:?}"
         );
         assert_eq!(disabled.status, status);

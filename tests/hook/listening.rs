@@ -128,7 +128,7 @@ fn a_second_sshd_is_judged_by_its_own_configuration() {
     assert!(
         disabled
             .stdout
-            .contains("uses the program all the same, by /etc/ssh/second"),
+            .contains("still uses the program, because of /etc/ssh/second"),
         "{}",
         disabled.stdout
     );
@@ -145,7 +145,9 @@ fn an_sshd_whose_configuration_is_not_known_is_named_and_not_judged() {
     let enabled = run(&machine, "enable");
     assert_eq!(enabled.status, 0, "{}", enabled.stdout);
     assert!(
-        enabled.stdout.contains("It is not known what sshd (pid "),
+        enabled
+            .stdout
+            .contains("It is not known which configuration sshd (pid "),
         "{}",
         enabled.stdout
     );

@@ -216,7 +216,7 @@ fn a_unit_s_drop_in_is_made_anew_when_the_vendor_s_line_changes() {
     machine.must("sed -i 's/sshd -D/sshd -D -e/' /lib/systemd/system/ssh.service; systemctl daemon-reload");
     let status = run(&machine, "status");
     assert!(
-        status.stdout.contains("starts sshd otherwise than when"),
+        status.stdout.contains("the ExecStart of ssh.service has changed since"),
         "{}",
         status.stdout
     );

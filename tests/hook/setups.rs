@@ -53,7 +53,7 @@ setups! {
         release: Trixie,
         prepare: "mkdir /usr/lib/x; printf 'AuthorizedKeysCommand /usr/bin/admin_keys\\nAuthorizedKeysCommandUser nobody\\n' \
             >/usr/lib/x/x.conf; ln -s ../../../usr/lib/x/x.conf /etc/ssh/sshd_config.d/20-x.conf",
-        expected: Left("20-x.conf is a link to /usr/lib/x/x.conf, a file of another package, which its next upgrade overwrites: write both lines into a file of your own"), ..PLAIN
+        expected: Left("20-x.conf is a link to /usr/lib/x/x.conf, a file of another package, which its next upgrade overwrites: put both lines into a file of your own"), ..PLAIN
     };
     command_in_a_match: Setup {
         prepare: config!("Match User bob", "  AuthorizedKeysCommand /usr/bin/admin_keys %u", "  AuthorizedKeysCommandUser nobody"),
@@ -178,11 +178,11 @@ setups! {
     };
     a_configuration_that_is_too_long_for_us: Setup {
         prepare: "yes '# a comment' | head -n 100000 >>/etc/ssh/sshd_config",
-        expected: Left("/etc/ssh/sshd_config cannot be read: it is larger than 1048576 bytes, so this program does not know"), disabled: 3, ..PLAIN
+        expected: Left("/etc/ssh/sshd_config cannot be read: it is larger than 1048576 bytes, so this program cannot tell which"), disabled: 3, ..PLAIN
     };
     a_nul_byte: Setup {
         prepare: "printf '# \\000\\n' >>/etc/ssh/sshd_config",
-        expected: Left("/etc/ssh/sshd_config has a NUL byte in it, so this program does not know"), disabled: 3, ..PLAIN
+        expected: Left("/etc/ssh/sshd_config contains a NUL byte, so this program cannot tell which"), disabled: 3, ..PLAIN
     };
     a_name_that_cannot_be_quoted: Setup {
         prepare: "echo '# x' >'/etc/ssh/sshd_config.d/a#b.conf'",
@@ -296,7 +296,7 @@ setups! {
     };
     an_account_of_a_person_without_a_shell: Setup {
         prepare: "userdel ec2-instance-connect; useradd --shell /usr/sbin/nologin ec2-instance-connect",
-        expected: Left("is not a system account: its user ID is 1002, and theirs go up to 999"), ..PLAIN
+        expected: Left("is not a system account: its user ID is 1002, and system accounts have IDs up to 999"), ..PLAIN
     };
     an_account_that_is_root: Setup {
         prepare: "usermod --non-unique --uid 0 ec2-instance-connect", expected: Left("has user ID 0, which is root's"), ..PLAIN
@@ -306,7 +306,7 @@ setups! {
         expected: Left("has SSH keys of its own in /srv/x/.ssh/authorized_keys"), ..PLAIN
     };
     no_account: Setup {
-        prepare: "userdel ec2-instance-connect", expected: Left("There is no account ec2-instance-connect"), ..PLAIN
+        prepare: "userdel ec2-instance-connect", expected: Left("The account ec2-instance-connect, which sshd runs the program as, does not exist"), ..PLAIN
     };
     the_account_of_adduser: Setup {
         prepare: "userdel ec2-instance-connect; adduser --system --home /nonexistent --no-create-home --shell /usr/sbin/nologin ec2-instance-connect",

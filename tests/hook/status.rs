@@ -321,7 +321,7 @@ fn other_users_are_not_told_that_all_is_well() {
     machine.must("chmod 1777 /run; rm -rf /run/ec2-instance-connect*");
     let ran = machine.run("setpriv --reuid ann --regid ann --clear-groups ec2-instance-connect status");
     assert!(
-        ran.stdout.contains("the running sshds could not be looked at"),
+        ran.stdout.contains("the listening sshds could not be examined"),
         "{ran:?}"
     );
     assert_eq!(ran.status, 1);

@@ -240,8 +240,8 @@ fn aws_lines_note(service: &SshdService<'_>) -> Option<String> {
     let place = &service.config.effective(Scope::Global)?.command?.place;
     (!is_installed).then(|| {
         format!(
-            "sshd still uses a line of AWS's package ({place}), which was left. Without this program it has nothing to run, \
-             and logs that at each login."
+            "sshd still uses a line of AWS's package ({place}), which was left. Once this program is removed, sshd cannot run \
+             it and logs an error at each login."
         )
     })
 }
@@ -261,7 +261,7 @@ fn set_markers(root: &RootDirectory, options: &options::Change, may_be_deleted: 
     if is_decision {
         Marker::Disabled.set(
             root,
-            "An administrator has disabled or deleted the hook; packages leave it so.\n",
+            "An administrator disabled EC2 Instance Connect or deleted its lines; packages do not enable it again.\n",
         )?;
     }
     Marker::FilesWritten.clear(root);

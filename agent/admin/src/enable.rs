@@ -42,8 +42,8 @@ pub(crate) fn enable(
     );
     if is_enabled && root.is_running_system() && selinux::lacks_module(root.path()) {
         notes.push(
-            "SELinux is on without the policy module ec2-instance-connect, and may keep the program from connecting to IMDS. \
-             Install the package ec2-instance-connect-selinux."
+            "SELinux is enabled, but the policy module ec2-instance-connect is not loaded, so it may keep the program from \
+             connecting to IMDS. Install the package ec2-instance-connect-selinux."
                 .to_owned(),
         );
     }
@@ -130,7 +130,7 @@ fn add_lines(
         let trial = check::write_trial_config(&after, &changes, temporary)?;
         // With the arguments that sshd has after the change.
         let sshd = after.sshd(temporary).map_err(|unavailable| match unavailable {
-            SshdUnavailable::NotInstalled => Outcome::SshdDoesNotRun("it does not exist any more".to_owned()),
+            SshdUnavailable::NotInstalled => Outcome::SshdDoesNotRun("it no longer exists".to_owned()),
             SshdUnavailable::DoesNotRun(message) => Outcome::SshdDoesNotRun(message),
             SshdUnavailable::OtherConfiguration(config) => reads_other_file(&after, config),
         })?;
@@ -141,8 +141,7 @@ fn add_lines(
         })?;
         if regains_crypto_policy {
             notes.push(
-                "Without AWS's override of its unit, sshd uses the distribution's crypto policy again, which the override \
-                 left out."
+                "sshd uses the distribution's crypto policy again, which the drop-in of AWS's package left out."
                     .to_owned(),
             );
         }
@@ -152,10 +151,7 @@ fn add_lines(
         .partition(|path| changes.get(path).is_some_and(Option::is_some));
     if !removed.is_empty() {
         let removed: Vec<String> = removed.iter().map(|path| path.display().to_string()).collect();
-        notes.push(format!(
-            "Removed what AWS's package had written: {}.",
-            removed.join(", ")
-        ));
+        notes.push(format!("Removed the files of AWS's package: {}.", removed.join(", ")));
     }
     apply::check(root, &changes)?;
     if options.dry_run {
@@ -163,9 +159,9 @@ fn add_lines(
     }
 
     let undo = apply::apply(root, &changes, &service.config.files)?;
-    if let Err(outcome) = check::check_written(root, temporary, sshd.is_some(), &before) {
+    if let Err(cause) = check::check_written(root, temporary, sshd.is_some(), &before) {
         undo.undo(root);
-        return Err(Outcome::RolledBack(outcome.cause()));
+        return Err(Outcome::RolledBack(cause));
     }
     let had_marker = Marker::FilesWritten.is_set(root);
     if let Err(outcome) = Marker::FilesWritten.set_paths(root, &written) {
@@ -257,7 +253,7 @@ fn vendor_file_note(root: &RootDirectory, setting: &EffectiveSetting) -> Option<
         .resolve(file)
         .filter(|target| is_drop_in && !target.starts_with("/etc"))?;
     Some(format!(
-        "{} is a link to {}, a file of another package, which its next upgrade overwrites: write both lines into a file of \
+        "{} is a link to {}, a file of another package, which its next upgrade overwrites: put both lines into a file of \
          your own that sorts before it.",
         printable_path(file),
         printable_path(&target)

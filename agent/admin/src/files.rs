@@ -127,8 +127,8 @@ mod in_memory {
         }
 
         fn names(&self, directory: &Path) -> Vec<String> {
-            let in_folder = self.0.keys().filter(|path| path.parent() == Some(directory));
-            in_folder
+            let in_directory = self.0.keys().filter(|path| path.parent() == Some(directory));
+            in_directory
                 .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
                 .collect()
         }

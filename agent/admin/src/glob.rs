@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_match_as_glob_has_it() {
+    fn names_match_as_in_glob() {
         for (pattern, name, expected) in [
             ("*.conf", "a.conf", true),
             ("*.conf", ".a.conf", false),

@@ -9,12 +9,12 @@ use clap::{Args, Parser, Subcommand};
 const EXIT_STATUS: &str = "\
 Exit status:
   0  Success, or nothing to do. For status: pushed keys can log in.
-  1  Something failed. A change that had been begun was rolled back. For status: something is broken, or unknown.
+  1  Something failed. A change that had been started was rolled back. For status: something is broken, or unknown.
   2  The command line is wrong.
-  3  Nothing was changed, for the reason that is printed: another AuthorizedKeysCommand is in use, for instance.
-     For disable: lines that somebody has changed still make sshd use EC2 Instance Connect.
-     Or the change does not take effect yet, as printed: sshd could not be reloaded, for instance.
-     With --package, 0 instead. For status: sshd does not use EC2 Instance Connect.";
+  3  Nothing was changed, for the reason that is printed, such as another AuthorizedKeysCommand.
+     Or the change has no effect yet, for the reason that is printed, such as a failed reload of sshd.
+     For disable: lines that somebody changed still make sshd use EC2 Instance Connect.
+     With --package, the status is 0 instead. For status: sshd does not use EC2 Instance Connect.";
 
 /// Configures sshd to accept keys from EC2 Instance Connect, and shows the current state.
 #[derive(Debug, Parser)]
@@ -50,8 +50,8 @@ pub(crate) struct Change {
     #[arg(long)]
     pub(crate) no_reload: bool,
 
-    /// For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS's package,
-    /// or hand them back; exit with 0 where nothing was changed for a reason
+    /// For package scripts: keep what an administrator disabled, deleted or changed; replace the lines of AWS's package,
+    /// or restore them; exit with 0 instead of 3
     #[arg(long)]
     pub(crate) package: bool,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Change {
 /// The options of `status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
-    /// Look at the system under this directory
+    /// Examine the system under this directory
     #[arg(long, value_name = "DIR", default_value = "/", value_parser = directory)]
     pub(crate) root: PathBuf,
 
@@ -118,7 +118,7 @@ mod tests {
             "status --dry-run",
             "reload",
             "enable --root=",
-            "enable --root /no/such/folder",
+            "enable --root /no/such/directory",
             "status --root /dev/null",
         ] {
             let words = ["ec2-instance-connect"]

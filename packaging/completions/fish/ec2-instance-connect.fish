@@ -33,14 +33,14 @@ complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_needs_command" 
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l root -d 'Work on the system under this directory, as image builders do; no sshd is reloaded' -r -F
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l dry-run -d 'Print what would be done, and change nothing'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l no-reload -d 'Do not reload the running sshd'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS\'s package, or hand them back; exit with 0 where nothing was changed for a reason'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; replace the lines of AWS\'s package, or restore them; exit with 0 instead of 3'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand enable" -s h -l help -d 'Print help'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l root -d 'Work on the system under this directory, as image builders do; no sshd is reloaded' -r -F
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l dry-run -d 'Print what would be done, and change nothing'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l no-reload -d 'Do not reload the running sshd'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; take over the lines of AWS\'s package, or hand them back; exit with 0 where nothing was changed for a reason'
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -l package -d 'For package scripts: keep what an administrator disabled, deleted or changed; replace the lines of AWS\'s package, or restore them; exit with 0 instead of 3'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand disable" -s h -l help -d 'Print help'
-complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l root -d 'Look at the system under this directory' -r -F
+complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l root -d 'Examine the system under this directory' -r -F
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l json -d 'Print JSON'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -l run-sshd -d 'With --root: also run the sshd under DIR, as root, to confirm what was read'
 complete -c ec2-instance-connect -n "__fish_ec2_instance_connect_using_subcommand status" -s h -l help -d 'Print help'

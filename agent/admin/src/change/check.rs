@@ -80,26 +80,27 @@ pub(crate) fn check_with_sshd(
 /// Checks the files once the change is written; with sshd as well if `asks_sshd`.
 ///
 /// # Errors
-/// Ours is not the AuthorizedKeysCommand in effect, or as [`check_with_sshd`].
+/// Why the change has to be rolled back.
 pub(crate) fn check_written(
     root: &RootDirectory,
     temporary: &TemporaryDirectory,
     asks_sshd: bool,
     before: &Before,
-) -> Result<(), Outcome> {
-    let now = SshdService::read(root, &Changes::new())?;
+) -> Result<(), String> {
+    let now = SshdService::read(root, &Changes::new()).map_err(|unreadable| Outcome::from(unreadable).cause())?;
     if let Some(setting) = keys_command::overriding_setting(&now.config) {
-        return Err(Outcome::Overridden(Box::new(setting)));
+        return Err(Outcome::Overridden(Box::new(setting)).cause());
     }
     let mut effective = keys_command::scopes(&now.config).filter_map(|scope| now.config.effective(scope));
     if !effective.all(keys_command::is_ours) {
-        return Err(Outcome::UnreadConfiguration(
-            "The new lines are not among those that hold".to_owned(),
-        ));
+        return Err("the new lines are not in effect".to_owned());
     }
     match now.sshd(temporary) {
-        Ok(sshd) => check_with_sshd(&now, &sshd, &now.config_file, before).map(|_| ()),
-        Err(SshdUnavailable::DoesNotRun(message)) if asks_sshd => Err(Outcome::InvalidConfiguration(message)),
+        Ok(sshd) => {
+            let checked = check_with_sshd(&now, &sshd, &now.config_file, before);
+            checked.map(|_| ()).map_err(|outcome| outcome.cause())
+        }
+        Err(SshdUnavailable::DoesNotRun(message)) if asks_sshd => Err(Outcome::InvalidConfiguration(message).cause()),
         Err(_) => Ok(()),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn outcome(
         .iter()
         .filter_map(|listener| Some((listener.name(), listener.reason.as_ref()?)));
     notes.extend(unknown.map(|(name, reason)| {
-        format!("It is not known what {name} does: {reason}. Check its configuration, and reload it.")
+        format!("It is not known which configuration {name} uses: {reason}. Check its configuration, and reload it.")
     }));
     let is_unknown = listeners::is_unknown(&listeners, configured);
     let is_applied = problems.is_empty() && !is_unknown;
@@ -50,7 +50,7 @@ pub(crate) fn outcome(
         Outcome::Removed(_) | Outcome::NothingToRemove if is_applied => done,
         Outcome::Enabled(paths) => {
             if is_applied && is_running_system {
-                notes.push("No sshd is listening: the next one to start uses it.".to_owned());
+                notes.push("No sshd is listening: the next one to start uses EC2 Instance Connect.".to_owned());
             }
             let places = printable_paths(&paths);
             Outcome::EnabledInFiles { places, is_complete }

@@ -13,7 +13,7 @@ pub(crate) const DECISIONS: &str = "/etc/ec2-instance-connect";
 /// The directory for what `enable` and the packages remember.
 const STATE: &str = "/var/lib/ec2-instance-connect";
 
-/// A file that is there or not: an administrator's decision in [`DECISIONS`], or state in [`STATE`].
+/// A file whose existence records an administrator's decision (in [`DECISIONS`]) or a state (in [`STATE`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marker {
     /// The builder of an image decided that `enable` never changes anything here.

@@ -45,14 +45,14 @@ impl fmt::Display for Outcome {
             ),
             Self::DeletedByAdministrator(path) => write!(
                 f,
-                "An administrator deleted {}, which this program had written. Nothing was changed. \
+                "An administrator deleted {}, which this program wrote. Nothing was changed. \
                  `ec2-instance-connect enable` writes it again.",
                 printable_path(path)
             ),
             Self::OurFileChanged(path) => write!(
                 f,
-                "{} is not as this program writes it: somebody changed it. Nothing was changed. To have it written \
-                 anew, delete it and enable again.",
+                "{} contains something else than this program writes: somebody changed it. Nothing was changed. To have it \
+                 written again, delete it and enable again.",
                 printable_path(path)
             ),
             Self::AlreadyEnabled(place) => write!(
@@ -61,44 +61,44 @@ impl fmt::Display for Outcome {
             ),
             Self::EnabledByAws(place) => write!(
                 f,
-                "sshd already uses EC2 Instance Connect, by a line of AWS's package ({place}). Nothing was changed."
+                "sshd already uses EC2 Instance Connect, because of a line of AWS's package ({place}). Nothing was changed."
             ),
             Self::AwsLinesChanged(places) => write!(
                 f,
-                "sshd uses EC2 Instance Connect by lines of AWS's package that somebody has changed ({}). Nothing was \
+                "sshd uses EC2 Instance Connect because of lines of AWS's package that somebody changed ({}). Nothing was \
                  changed. They keep working: the path in them is a link to this program.",
                 places.join(", ")
             ),
             Self::AwsHidesOther(setting) => write!(
                 f,
-                "sshd uses EC2 Instance Connect by lines of AWS's package; without them it would use another \
+                "sshd uses EC2 Instance Connect because of lines of AWS's package; without them it would use another \
                  AuthorizedKeysCommand: {setting}. Nothing was changed. They keep working: the path in them is a link \
                  to this program."
             ),
             Self::OtherCommand(setting) => other_command(setting, f),
-            Self::InvalidConfiguration(words) => write!(
+            Self::InvalidConfiguration(message) => write!(
                 f,
-                "sshd does not start with its present configuration: {words}. Nothing was changed. Fix that and try again."
+                "sshd does not start with its present configuration: {message}. Nothing was changed. Fix that and try again."
             ),
-            Self::UnreadConfiguration(words) => write!(
+            Self::UnreadConfiguration(problem) => write!(
                 f,
-                "{words}, so this program does not know what sshd makes of its configuration. Nothing was changed. \
+                "{problem}, so this program cannot tell which AuthorizedKeysCommand sshd uses. Nothing was changed. \
                  {BY_HAND}"
             ),
-            Self::SshdDoesNotRun(words) => write!(
+            Self::SshdDoesNotRun(reason) => write!(
                 f,
-                "sshd could not be run to check its configuration: {words}. Nothing was changed. Try again once \
+                "sshd could not be run to check its configuration: {reason}. Nothing was changed. Try again once \
                  `sshd -t` works."
             ),
             Self::FileChangedMeanwhile(path) => write!(
                 f,
-                "Somebody else changed {} in the meantime. It was left as it is. Try again.",
+                "Somebody else changed {} in the meantime, so it was not overwritten. Try again.",
                 printable_path(path)
             ),
             Self::UnclearExecStart(unit) => write!(
                 f,
-                "{unit} does not start sshd by its path in one ExecStart line without specifiers such as %i, so this \
-                 program does not know which configuration sshd reads. Nothing was changed. {BY_HAND}"
+                "{unit} does not start sshd by its path in one ExecStart line without specifiers such as %i, so it is not \
+                 known which configuration sshd reads. Nothing was changed. {BY_HAND}"
             ),
             Self::SshdDisagrees(Disagreement {
                 connection,
@@ -111,8 +111,8 @@ impl fmt::Display for Outcome {
             ),
             Self::SshdReadsOtherFile { program, config, read } => write!(
                 f,
-                "{program} reads {config}, and not {read}. Nothing was changed. Add the two AuthorizedKeysCommand lines \
-                 to {config} by hand; ec2-instance-connect(8) has them.",
+                "{program} reads {config}, not {read}. Nothing was changed. Add the two AuthorizedKeysCommand lines to \
+                 {config} by hand: ec2-instance-connect(8) lists them.",
                 program = printable_path(program),
                 config = printable_path(config),
                 read = printable_path(read)
@@ -128,9 +128,9 @@ impl fmt::Display for Outcome {
                 "With EC2 Instance Connect enabled, sshd would also change its setting \"{line}\" for a connection with \
                  {connection}: some releases of OpenSSH mix up neighbouring options. Nothing was changed. {BY_HAND}"
             ),
-            Self::WouldBreakSshd(words) => write!(
+            Self::WouldBreakSshd(message) => write!(
                 f,
-                "sshd would not start with EC2 Instance Connect enabled: {words}. Nothing was changed."
+                "sshd would not start with EC2 Instance Connect enabled: {message}. Nothing was changed."
             ),
             Self::UnusableProgram(error) => write!(
                 f,
@@ -139,18 +139,18 @@ impl fmt::Display for Outcome {
             ),
             Self::NoAccount => write!(
                 f,
-                "There is no account {USER}, as which sshd is to run the program. Nothing was changed. Create it and \
+                "The account {USER}, which sshd runs the program as, does not exist. Nothing was changed. Create it and \
                  enable again:\n  useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin {USER}"
             ),
-            Self::UnsuitableAccount(unfit) => write!(
+            Self::UnsuitableAccount(unsuitable) => write!(
                 f,
-                "The account {USER} {unfit}. sshd must run the program as an account that nobody else uses: whoever can run \
+                "The account {USER} {unsuitable}. sshd must run the program as an account that nobody else uses: whoever can run \
                  a process as it can make sshd accept a key of their own. Nothing was changed. Rename that account, or make \
                  it a system account without a login shell, and enable again."
             ),
-            Self::AccountLookupFailed(words) => write!(
+            Self::AccountLookupFailed(error) => write!(
                 f,
-                "The account {USER}, as which sshd is to run the program, could not be looked up: {words}. Nothing was \
+                "The account {USER}, which sshd runs the program as, could not be looked up: {error}. Nothing was \
                  changed. Enable again once `getent passwd {USER}` works."
             ),
             Self::NoPlaceForLines(config) => write!(
@@ -161,8 +161,8 @@ impl fmt::Display for Outcome {
             ),
             Self::UnquotablePath(path) => write!(
                 f,
-                "The name of {}, which sshd includes, has a character that cannot be quoted in a copy of the \
-                 configuration for sshd to check. Nothing was changed. Rename that file and try again.",
+                "The name of {}, which sshd includes, contains a character that cannot be quoted in the copy of the \
+                 configuration that sshd checks. Nothing was changed. Rename that file and try again.",
                 printable_path(path)
             ),
             Self::ReadOnlyFileSystem(path) => write!(
@@ -186,14 +186,14 @@ impl fmt::Display for Outcome {
                 "The files that are needed to check the change could not be written under /run: {error}. Nothing was \
                  changed. Make room there and try again."
             ),
-            Self::RolledBack(words) => write!(
+            Self::RolledBack(cause) => write!(
                 f,
-                "The change did not take effect as expected ({words}) and was rolled back."
+                "The change did not take effect as expected ({cause}) and was rolled back."
             ),
             Self::Enabled(paths) => write!(f, "sshd now uses EC2 Instance Connect: {}.", printable_paths(paths)),
             Self::EnabledInFiles { places, .. } => write!(f, "EC2 Instance Connect is enabled in {places}."),
             Self::RemovedFromFiles { places, .. } if places.is_empty() => {
-                f.write_str("sshd's configuration does not name EC2 Instance Connect: nothing was changed there.")
+                f.write_str("sshd's configuration does not use EC2 Instance Connect: nothing was changed there.")
             }
             Self::RemovedFromFiles { places, .. } => write!(f, "EC2 Instance Connect was removed from {places}."),
             Self::WouldEnable(paths) => write!(f, "Would write {}. Nothing was changed.", printable_paths(paths)),
@@ -212,7 +212,7 @@ impl fmt::Display for Outcome {
                 }
                 write!(
                     f,
-                    "These lines name this program, but `enable` did not write them like that, so they were left: {}.",
+                    "These lines run this program, but `enable` did not write them like that, so they were not removed: {}.",
                     places.join(", ")
                 )?;
                 if *in_effect {
@@ -220,9 +220,9 @@ impl fmt::Display for Outcome {
                 }
                 Ok(())
             }
-            Self::NeedsOurLines(words) => write!(
+            Self::NeedsOurLines(message) => write!(
                 f,
-                "sshd would not start without the lines of EC2 Instance Connect: {words}. Nothing was changed. Another \
+                "sshd would not start without the lines of EC2 Instance Connect: {message}. Nothing was changed. Another \
                  AuthorizedKeysCommand may need the AuthorizedKeysCommandUser among them. Fix that and disable again."
             ),
             Self::Removed(paths) => write!(
@@ -244,7 +244,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Somebody else's command keeps its place.
+/// Another command is in effect, and is not changed.
 fn other_command(setting: &EffectiveSetting, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let own = setting.line.value.trim();
     if own.eq_ignore_ascii_case("none") {
@@ -254,7 +254,7 @@ fn other_command(setting: &EffectiveSetting, f: &mut fmt::Formatter<'_>) -> fmt:
              Connect, delete that line and enable again."
         );
     }
-    // sshd gives a command without arguments the user's name; a chained one gets what is written.
+    // sshd passes the user name to a command without arguments; a chained command gets only the arguments given.
     let user = if own.contains([' ', '\t']) { "" } else { " %u" };
     let rest = match setting.match_line {
         Some(_) => " Then enable again, for everybody else.",

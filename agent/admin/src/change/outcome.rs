@@ -18,8 +18,8 @@ const NOTHING_CHANGED: u8 = 3;
 pub(crate) enum Outcome {
     /// sshd now runs this program; `enable` wrote these files.
     Enabled(Vec<PathBuf>),
-    /// These places name this program, but a listening sshd does not use them yet, or pushed keys cannot log in, for reasons
-    /// that are printed.
+    /// These places make sshd run this program, but a listening sshd does not use them yet, or pushed keys cannot log in, for
+    /// reasons that are printed.
     EnabledInFiles {
         /// Files, or a file with a line.
         places: String,

@@ -46,7 +46,7 @@ pub(crate) fn add_our_lines(
     Ok(Changes::from([(config_file, Some(with_our_block(&bytes)))]))
 }
 
-/// A drop-in for each unit that starts sshd: Debian's sshd_config belongs to its package manager.
+/// A drop-in for each unit that starts sshd.
 fn add_unit_drop_ins(files: &AfterChanges<'_>, service: &SshdService<'_>) -> Result<Changes, Outcome> {
     let mut changes = Changes::new();
     for unit in SshdService::units_without_ours(files) {
@@ -89,7 +89,7 @@ pub(crate) fn replace_aws_lines(
     if !edited.is_empty() {
         return Err(Outcome::AwsLinesChanged(edited));
     }
-    // Somebody added to a file of AWS's if something remains of it.
+    // If something remains of a file of AWS's, somebody added to it.
     let is_file_of_aws = |path: &Path| path == Path::new(SSHD_DROP_IN) || is_of_unit(path);
     let added = changes
         .iter()
@@ -115,7 +115,7 @@ pub(crate) fn replace_aws_lines(
     }
 }
 
-/// Our drop-ins of units whose own ExecStart has changed since, made again.
+/// Our drop-ins of units whose own ExecStart has changed, written again for the new ExecStart.
 ///
 /// # Errors
 /// An ExecStart that is not understood.

@@ -95,7 +95,7 @@ pub(crate) fn reload(
         && let Err(error) = systemctl.run(&["daemon-reload"])
     {
         return Ok(vec![format!(
-            "systemctl daemon-reload failed ({error}): it takes effect at the next start of ssh."
+            "systemctl daemon-reload failed ({error}): the change takes effect when ssh is next started."
         )]);
     }
     let is_needed = changed != WhatChanged::Nothing || must_restart || before == Some(State::Stale);
@@ -106,7 +106,7 @@ pub(crate) fn reload(
     // SIGHUP with an invalid configuration ends sshd.
     if let Some(Err(Refused(message))) = sshd.map(|sshd| sshd.check_validity(&service.config_file)) {
         return Ok(vec![format!(
-            "sshd was not reloaded, as it would not start again: {message}."
+            "sshd was not reloaded, because it would not start again: {message}."
         )]);
     }
     let name = unit.name.as_str();
@@ -118,7 +118,8 @@ pub(crate) fn reload(
         "try-restart"
     } else {
         return Ok(vec![
-            "It takes effect at the next restart of ssh, which would end open connections here.".to_owned(),
+            "The change takes effect when ssh is next restarted. It was not restarted now, as that would end open connections."
+                .to_owned(),
         ]);
     };
     // Otherwise the time stamps of the change and of the reload may be equal.
@@ -150,7 +151,7 @@ pub(crate) fn reload(
     });
     match done {
         Ok(()) if changed == WhatChanged::Nothing => Ok(vec![format!(
-            "The running sshd had not read its configuration since that changed: {name} was {} now.",
+            "The running sshd had not read its configuration since that changed, so {name} was {}.",
             if verb == "reload" { "reloaded" } else { "restarted" }
         )]),
         Ok(()) => Ok(Vec::new()),
@@ -159,7 +160,7 @@ pub(crate) fn reload(
             error,
         }),
         Err(error) => Ok(vec![format!(
-            "{name} was not reloaded: {error}. It takes effect at its next start."
+            "{name} was not reloaded: {error}. The change takes effect when it is next started."
         )]),
     }
 }

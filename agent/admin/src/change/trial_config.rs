@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_quoted_is_told() {
+    fn a_name_that_cannot_be_quoted_is_reported() {
         let main = Path::new("/etc/ssh/sshd_config");
         let tree = InMemory::readable(&[
             ("/etc/ssh/sshd_config", "Include *.conf\n"),

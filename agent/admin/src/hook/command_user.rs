@@ -37,7 +37,7 @@ impl fmt::Display for Unsuitable {
             Self::NotSystem { uid, highest } => {
                 write!(
                     f,
-                    "is not a system account: its user ID is {uid}, and theirs go up to {highest}"
+                    "is not a system account: its user ID is {uid}, and system accounts have IDs up to {highest}"
                 )
             }
             Self::Keys(file) => write!(f, "has SSH keys of its own in {}", printable(file.as_bytes())),

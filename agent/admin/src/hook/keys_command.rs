@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_effect_is_told_for_everyone_and_for_some() {
+    fn the_command_in_effect_is_found_globally_and_within_match_blocks() {
         let ours = format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {USER}\n");
         assert_eq!(in_effect(&config("Port 22\n")), CommandInEffect::NoCommand);
         assert_eq!(in_effect(&config(&ours)), CommandInEffect::Ours(Owner::Ours));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn another_user_wins_over_us_but_not_where_an_admin_has_put_our_program_into_a_match() {
+    fn another_user_overrides_ours_but_not_for_our_program_within_a_match_block() {
         let ours = format!("AuthorizedKeysCommand {PROGRAM} %u %f\nAuthorizedKeysCommandUser {USER}\n");
         assert_eq!(overriding_setting(&config(&ours)), None);
         let user = config(&format!("{ours}Match User a\nAuthorizedKeysCommandUser nobody\n"));

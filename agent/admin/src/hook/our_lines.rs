@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_s_drop_in_tells_what_it_was_made_from_unless_somebody_changed_it() {
+    fn a_unit_s_drop_in_has_the_original_exec_start_unless_somebody_changed_it() {
         let made = unit_drop_in("/usr/sbin/sshd -D $SSHD_OPTS");
         assert_eq!(
             original_exec_start(made.as_bytes()).unwrap(),

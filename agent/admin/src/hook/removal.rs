@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_put_in_and_taken_out_leaves_the_same_bytes() {
+    fn a_block_that_is_added_and_removed_leaves_the_same_bytes() {
         for config in [
             "",
             "Port 22",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_an_admin_adds_stay_and_lines_that_an_admin_changes_are_not_ours() {
+    fn added_lines_stay_and_changed_lines_are_not_ours() {
         let ours = sshd_drop_in();
         assert_eq!(remove(ours.as_bytes()), Removal::WholeFile);
         let added = format!("{ours}MaxAuthTries 10\n");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn handed_over_ours_is_aws_s_pair_in_the_same_place() {
+    fn our_lines_are_replaced_with_aws_s_in_the_same_place() {
         let pair = aws_lines::two_lines(AWS_PROGRAMS[0]);
         assert_eq!(
             with_aws_lines(sshd_drop_in().as_bytes(), AWS_PROGRAMS[0]),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_bytes_of_the_owners_that_are_named_are_taken_out() {
+    fn only_the_lines_of_the_given_owners_are_removed() {
         let aws = aws_lines::two_lines(AWS_PROGRAMS[0]);
         let both = format!("{}{aws}", String::from_utf8(with_our_block(b"")).unwrap());
         assert_eq!(

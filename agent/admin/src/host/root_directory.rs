@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_replaced_keeps_its_mode_and_nothing_is_left_beside_it() {
+    fn a_replaced_file_keeps_its_mode_and_no_other_file_is_left() {
         let root = root_directory("write");
         let path = Path::new("/etc/ssh/x");
         root.write(path, b"1", 0o640).unwrap();
@@ -290,21 +290,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_goes_or_is_replaced_changes_the_folder_it_was_in() {
+    fn a_removed_or_replaced_file_changes_its_directory() {
         let root = root_directory("changed");
         let (directory, file) = (Path::new("/etc/ssh"), Path::new("/etc/ssh/x.d/x"));
         let before = root.changed_at(directory);
         let wait = || std::thread::sleep(std::time::Duration::from_millis(20));
         wait();
         root.write(file, b"1", 0o640).unwrap();
-        let (made, folder_then) = (root.changed_at(file), root.changed_at(directory));
-        assert!(before < folder_then && folder_then <= made);
+        let (made, directory_then) = (root.changed_at(file), root.changed_at(directory));
+        assert!(before < directory_then && directory_then <= made);
         wait();
         root.remove(file).unwrap();
         assert!(root.changed_at(file) > made, "the directory it was in");
         wait();
         fs::remove_dir(root.path.join("etc/ssh/x.d")).unwrap();
-        assert!(root.changed_at(directory) > folder_then);
+        assert!(root.changed_at(directory) > directory_then);
         assert_eq!(
             root.changed_at(file),
             root.changed_at(directory),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_never_written_over() {
+    fn only_a_regular_file_is_overwritten() {
         let root = root_directory("device");
         let path = Path::new("/etc/ssh/x");
         let _socket = std::os::unix::net::UnixListener::bind(root.on_host(path)).unwrap();
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_taken_away_itself_and_one_to_nothing_still_has_a_name() {
+    fn a_link_itself_is_removed_and_a_dangling_one_still_has_a_name() {
         let root = root_directory("link");
         let (link, file) = (Path::new("/etc/ssh/link"), Path::new("/etc/ssh/file"));
         root.write(file, b"1", 0o640).unwrap();

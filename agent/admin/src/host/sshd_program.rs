@@ -197,11 +197,9 @@ fn is_any_sshd_running() -> bool {
 /// What sshd printed, as one line.
 fn one_line(stderr: &str, status: Option<i32>) -> String {
     let lines: Vec<String> = stderr.lines().map(|line| printable(line.trim().as_bytes())).collect();
-    match lines.as_slice() {
-        [] => format!(
-            "it ended with status {}",
-            status.map_or("unknown".to_owned(), |status| status.to_string())
-        ),
-        lines => lines.join("; "),
+    match (lines.as_slice(), status) {
+        ([], Some(status)) => format!("it exited with status {status}"),
+        ([], None) => "it was ended by a signal".to_owned(),
+        (lines, _) => lines.join("; "),
     }
 }

@@ -13,8 +13,8 @@ use crate::sshd::connection::Connection;
 use crate::sshd::sample_connections::SampleConnections;
 use crate::sshd::sshd_config::{Scope, Setting, SshdConfig};
 
-/// The time for asking sshd about Match blocks before a change. It is asked as often about a copy with the change, and again
-/// once the change is written: 5 seconds in all, during which a package script holds dpkg's lock.
+/// The time for asking sshd about Match blocks before a change. The same questions follow about a copy with the change, and once
+/// the change is written: 5 seconds in all, during which a package script keeps dpkg's lock.
 const ASKING_TIME: Duration = Duration::from_millis(5000 / 3);
 
 const COMMAND: &str = "authorizedkeyscommand";
@@ -70,8 +70,8 @@ impl Confirmation {
     pub(crate) fn note(&self) -> Option<String> {
         let first = self.not_asked.first()?;
         Some(format!(
-            "sshd was not asked about {} of the Match blocks (the first: {first}), as that would have taken more than 5 \
-             seconds: only this program has read those.",
+            "sshd was not asked about {} of the Match blocks (the first: {first}), because that would have taken more than 5 \
+             seconds: only this program has read them.",
             self.not_asked.len()
         ))
     }
@@ -186,7 +186,7 @@ impl EffectiveConfig {
         self.value(COMMAND)
     }
 
-    /// Whether sshd runs this program, as its own user or, if an administrator set it within a Match block, as any user.
+    /// Whether sshd runs this program, as its own user or, if it is set within a Match block, as any user.
     pub(crate) fn is_ours(&self, config: &SshdConfig) -> bool {
         let read = config.effective(Scope::Connection(&self.connection));
         let by_administrator = read.is_some_and(keys_command::is_ours);

@@ -170,14 +170,14 @@ fn configuration(
             .unwrap_or_else(|| PathBuf::from(SSHD_CONFIG)),
         None => {
             let program = printable_path(&sshd.program);
-            return Err(format!("where {program} has its configuration is not known"));
+            return Err(format!("it is not known which file {program} reads by default"));
         }
     };
     if path.is_absolute() && sshd.sees_same_file(&path) {
         Ok((command_line, path))
     } else {
         let path = printable_path(&path);
-        Err(format!("{path} is not the same file for it as here"))
+        Err(format!("{path} is another file for it than for this program"))
     }
 }
 
@@ -276,7 +276,7 @@ impl Listener {
             ),
             (State::Stale, unit) => (
                 format!(
-                    "{} has not read its configuration since that changed, and acts on the former one",
+                    "{} has not read its configuration since that changed, and uses the former one",
                     self.name()
                 ),
                 match unit {
@@ -294,7 +294,7 @@ impl Listener {
         Problem::new(
             Kind::SshdReadsAnotherConfiguration,
             format!("{} reads {config}, which does not name the program", self.name()),
-            format!("add the two lines of ec2-instance-connect(8), \"By hand\", to {config}"),
+            format!("add the two lines of ec2-instance-connect(8), \"Configuration by hand\", to {config}"),
         )
     }
 
@@ -302,7 +302,7 @@ impl Listener {
         let config = self.configuration.as_deref().unwrap_or_default();
         Problem::new(
             Kind::AnotherSshdUsesIt,
-            format!("{} uses the program all the same, by {config}", self.name()),
+            format!("{} still uses the program, because of {config}", self.name()),
             format!("remove the two lines from {config}, or from its command line"),
         )
     }
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_sshd_does_counts_where_it_is_not_what_was_asked_for() {
+    fn another_sshd_is_a_problem_if_it_runs_something_else_than_configured() {
         use Configured::{Hooked, HookedByAws, NotHooked};
         let up = |configured| listener(State::UpToDate, Some(configured));
         assert_eq!(kinds(&[up(Hooked)], Hooked), []);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_not_judged_leaves_it_open_unless_another_is_known_to_use_the_program() {
+    fn an_sshd_that_is_not_judged_leaves_the_state_unknown_unless_another_runs_the_program() {
         use Configured::{Hooked, NotHooked};
         let unjudged = || listener(State::NotJudged, None);
         let up = |configured| listener(State::UpToDate, Some(configured));

@@ -115,7 +115,7 @@ fn not_accepted(service: &SshdService<'_>, answers: &[EffectiveConfig]) -> Optio
         Problem::new(
             Kind::PublickeyNotAccepted,
             format!(
-                "sshd lets nobody in by a key: AuthenticationMethods {}",
+                "sshd lets nobody log in with a key: AuthenticationMethods {}",
                 printable(methods.as_bytes())
             ),
             "add publickey to AuthenticationMethods, and reload sshd",

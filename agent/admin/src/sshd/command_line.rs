@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_the_same_for_keys_by_configuration_and_what_decides_on_keys() {
+    fn command_lines_are_compared_by_configuration_file_and_key_settings() {
         let read = |words: &str| CommandLine::of_process(words.replace('|', "\0").as_bytes()).unwrap();
         let plain = read("/usr/sbin/sshd|-D");
         for same in ["/x/sshd|-D|-e|-oBanner=none", "/usr/sbin/sshd|-4|-p|2222"] {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_match_as_openssh_has_it() {
+    fn lists_match_as_in_openssh() {
         for (list, text, expected) in [
             ("a,b", "b", true),
             ("*,!root", "root", false),

@@ -154,7 +154,7 @@ impl SshdConfig {
         };
         // sshd reads C strings: it ends a line at a NUL and joins the next line to it, in ways that differ by release.
         if bytes.contains(&0) {
-            self.unread.push(format!("{name} has a NUL byte in it"));
+            self.unread.push(format!("{name} contains a NUL byte"));
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.files.insert(file.to_owned(), bytes);

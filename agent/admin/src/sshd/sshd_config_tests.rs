@@ -9,7 +9,7 @@ fn read(files: &[(&str, &str)]) -> SshdConfig {
     SshdConfig::read(&InMemory::readable(files), Path::new(MAIN), &[])
 }
 
-/// Command and user for everyone, with their lines.
+/// The global command and user, each with its line.
 fn everyone(config: &SshdConfig) -> (Option<String>, Option<String>) {
     let pair = config.effective(Scope::Global).unwrap();
     let shown = |setting: Option<&Setting>| setting.map(|s| format!("{} at {}", s.value, s.place));
@@ -41,7 +41,7 @@ fn the_first_value_wins_and_command_and_user_resolve_separately() {
 }
 
 #[test]
-fn a_match_block_goes_before_what_holds_for_everyone_and_ends_with_its_file() {
+fn a_match_block_takes_precedence_and_ends_with_its_file() {
     let config = read(&[
         (
             MAIN,
@@ -62,7 +62,7 @@ fn a_match_block_goes_before_what_holds_for_everyone_and_ends_with_its_file() {
 }
 
 #[test]
-fn match_all_holds_for_everyone_and_an_include_within_a_match_does_not() {
+fn match_all_is_global_and_an_include_within_a_match_block_is_not() {
     let config = read(&[
         (
             MAIN,
@@ -76,7 +76,7 @@ fn match_all_holds_for_everyone_and_an_include_within_a_match_does_not() {
 }
 
 #[test]
-fn an_include_for_everyone_is_told_by_what_it_stands_for() {
+fn an_include_outside_any_match_block_is_found_by_the_files_it_matches() {
     for (line, expected) in [
         ("Include /etc/ssh/sshd_config.d/*.conf", true),
         ("include sshd_config.d/*", true),
@@ -94,7 +94,7 @@ fn an_include_for_everyone_is_told_by_what_it_stands_for() {
 }
 
 #[test]
-fn what_sshd_would_not_start_with_is_a_problem() {
+fn a_configuration_that_sshd_refuses_is_a_problem() {
     for line in [
         "Include",
         "Match",
@@ -118,9 +118,9 @@ fn what_sshd_would_not_start_with_is_a_problem() {
 }
 
 #[test]
-fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
+fn what_this_program_cannot_read_is_no_error_of_the_configuration() {
     let config = read(&[(MAIN, "Port 22\n# \0\n")]);
-    assert_eq!(config.unread, ["/etc/ssh/sshd_config has a NUL byte in it"]);
+    assert_eq!(config.unread, ["/etc/ssh/sshd_config contains a NUL byte"]);
     let tree = InMemory::of(&[
         (MAIN, Some("Include too-large.conf\n")),
         ("/etc/ssh/too-large.conf", None),
@@ -135,7 +135,7 @@ fn what_this_program_does_not_read_is_no_fault_of_the_configuration() {
 }
 
 #[test]
-fn pubkey_authentication_is_off_by_the_line_that_is_in_effect_for_everybody() {
+fn pubkey_authentication_is_off_by_the_global_line_in_effect() {
     for (text, line) in [
         ("PubkeyAuthentication no\nPubkeyAuthentication yes\n", Some(1)),
         ("PubkeyAuthentication yes\nPubkeyAuthentication no\n", None),
@@ -157,7 +157,7 @@ fn pubkey_authentication_is_off_by_the_line_that_is_in_effect_for_everybody() {
 }
 
 #[test]
-fn what_is_read_depends_on_the_files_and_on_the_folders_that_were_looked_in() {
+fn what_is_read_depends_on_the_files_and_on_the_searched_directories() {
     let config = read(&[
         (MAIN, "Include sshd_config.d/*.conf there.conf gone/x.conf /srv/*/y\n"),
         ("/etc/ssh/sshd_config.d/10-x.conf", ""),

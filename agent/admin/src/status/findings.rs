@@ -144,12 +144,13 @@ pub(crate) fn find(root: &RootDirectory, run_sshd: bool) -> Status {
             let path = printable_path(&path);
             status
                 .notes
-                .push(format!("there is no {path}, so there is no sshd to hook into"));
+                .push(format!("there is no {path}, so there is no sshd to configure"));
             return status;
         }
         Err(Unreadable::ExecStart(unit)) => {
             status.notes.push(format!(
-                "{unit} starts more than a plain sshd: what that would do cannot be told from its files"
+                "{unit} does not start sshd by its path in one ExecStart line without specifiers such as %i, so it is not known which \
+                 configuration sshd reads"
             ));
             return status;
         }
@@ -175,7 +176,7 @@ pub(crate) fn find(root: &RootDirectory, run_sshd: bool) -> Status {
     let invalid = service.config.problems.iter();
     status
         .notes
-        .extend(invalid.map(|problem| format!("read here as invalid: {problem}")));
+        .extend(invalid.map(|problem| format!("this program considers the configuration invalid: {problem}")));
     examine_sshd(&service, configured, run_sshd, &mut status);
     if !status.problems.is_empty() {
         status.state = State::Broken;
@@ -216,11 +217,11 @@ fn outdated_drop_ins(root: &RootDirectory) -> Vec<String> {
         match (original_exec_start(&bytes), unit.exec_start) {
             (Some(from), Some((now, _))) if from == now => None,
             (Some(_), _) => Some(format!(
-                "{} starts sshd otherwise than when {} was made: `ec2-instance-connect enable` makes it anew",
+                "the ExecStart of {} has changed since {} was made from it: `ec2-instance-connect enable` updates the drop-in",
                 unit.name,
                 path.display()
             )),
-            (None, _) => Some(format!("{} was changed by somebody", path.display())),
+            (None, _) => Some(format!("somebody changed {}", path.display())),
         }
     });
     notes.collect()
@@ -248,9 +249,9 @@ fn examine_sshd(service: &SshdService<'_>, configured: Configured, run_sshd: boo
         Ok(temporary) => temporary,
         Err(error) => {
             status.state = State::Unknown;
-            status
-                .notes
-                .push(format!("run this as root: sshd could not be asked ({error})"));
+            status.notes.push(format!(
+                "run this as root: sshd could not be run to confirm this ({error})"
+            ));
             return;
         }
     };
@@ -277,7 +278,7 @@ fn examine_sshd(service: &SshdService<'_>, configured: Configured, run_sshd: boo
             status.state = State::Unknown;
             status
                 .notes
-                .push(format!("the running sshds could not be looked at: {error}"));
+                .push(format!("the listening sshds could not be examined: {error}"));
         }
     }
 }
@@ -304,7 +305,7 @@ fn confirm(service: &SshdService<'_>, temporary: &TemporaryDirectory, status: &m
             return Vec::new();
         }
         Err(SshdUnavailable::DoesNotRun(message)) => {
-            doubt(format!("sshd could not be asked: {message}"));
+            doubt(format!("sshd could not be run to confirm this: {message}"));
             return Vec::new();
         }
     };
@@ -323,7 +324,7 @@ fn confirm(service: &SshdService<'_>, temporary: &TemporaryDirectory, status: &m
             read,
             reported,
         })) => doubt(format!(
-            "for {connection}, its configuration reads as {read}, but sshd itself says {reported}"
+            "for {connection}, this program reads {read}, but sshd reports {reported}"
         )),
     }
     Vec::new()

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exec_start_that_is_no_sshd_s_tells_nothing() {
+    fn an_exec_start_that_is_not_one_sshd_has_no_command_line() {
         for exec in [
             "/bin/sh -c 'exec /usr/sbin/sshd -D'",
             "@/usr/sbin/sshd sshd -D",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_of_which_a_file_cannot_be_read_tells_nothing() {
+    fn a_unit_with_an_unreadable_file_has_no_exec_start() {
         const UNIT: &str = "/lib/systemd/system/ssh.service";
         const EXEC: &str = "[Service]\nExecStart=/usr/sbin/sshd $O\nEnvironmentFile=-/etc/default/ssh\n";
         let exec_start = |files: &[(&str, Option<&str>)]| {
