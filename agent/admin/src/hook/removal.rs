@@ -127,7 +127,7 @@ mod tests {
         let chained = ours.replace("%f", "%f --chain /usr/bin/sss_ssh_authorizedkeys %u");
         assert_eq!(remove(chained.as_bytes()), Removal::Edited(3));
         assert_eq!(remove(b"Port 22\n"), Removal::Unchanged);
-        // The end of our first line is not all of it.
+        // A line that only ends like our first line is not ours.
         let commented = format!("#{}", two_lines());
         assert_eq!(remove(commented.as_bytes()), Removal::Unchanged);
     }
