@@ -9,9 +9,10 @@ use crate::host::imds::Endpoint;
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  Success, whether or not any keys were printed: no key was pushed, EC2 Instance Connect does not accept the
-     user name, this is not an EC2 instance, IMDS is disabled, the machine and IMDS have different instance IDs,
-     or every record was refused. With --chain: at least one of the two programs succeeded.
+  0  Success, whether or not any keys were printed. The status is also 0 if no key was pushed, EC2 Instance
+     Connect does not accept the user name, this is not an EC2 instance, IMDS is disabled, the machine and IMDS
+     have different instance IDs, or every record was refused. With --chain: at least one of the two programs
+     succeeded.
   1  Failure: IMDS is unreachable or returns errors, or the signer or its stapled OCSP responses do not verify.
   2  The command line is wrong.
 
