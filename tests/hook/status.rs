@@ -204,7 +204,7 @@ fn lagging(release: Release) {
         let said = run(&machine, verb).stdout;
         assert!(said.contains(words), "{said}");
         assert!(
-            said.contains("had not read its configuration since that changed"),
+            said.contains("had not read its configuration since it changed"),
             "{said}"
         );
     };

@@ -3,8 +3,8 @@
 //! An IAM principal pushes a public key for a user of an instance. The service signs a *record* of it, and IMDS serves that
 //! record for 60 seconds. This crate decides whether a record is genuine, meant for this instance and not expired.
 //!
-//! It reads no file, opens no connection and asks no clock: the caller passes in what IMDS answered, the CA certificates that
-//! this system trusts, and the time. IMDS is not trusted. Whoever can answer in its place can withhold keys, but cannot make
+//! It reads no file, opens no connection and reads no clock: the caller passes in what IMDS answered, the CA certificates that
+//! this system trusts, and the time. IMDS is not trusted. Anybody who can answer in its place can withhold keys, but cannot make
 //! this crate accept a key that the service did not sign for this instance.
 //!
 //! [EC2 Instance Connect]: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-linux-inst-eic.html

@@ -51,8 +51,8 @@ impl fmt::Display for Outcome {
             ),
             Self::OurFileChanged(path) => write!(
                 f,
-                "{} contains something else than this program writes: somebody changed it. Nothing was changed. To have it \
-                 written again, delete it and enable again.",
+                "{} differs from what this program writes: somebody changed it. Nothing was changed. To have it written \
+                 again, delete it and enable again.",
                 printable_path(path)
             ),
             Self::AlreadyEnabled(place) => write!(

@@ -151,7 +151,7 @@ pub(crate) fn reload(
     });
     match done {
         Ok(()) if changed == WhatChanged::Nothing => Ok(vec![format!(
-            "The running sshd had not read its configuration since that changed, so {name} was {}.",
+            "The running sshd had not read its configuration since it changed, so {name} was {}.",
             if verb == "reload" { "reloaded" } else { "restarted" }
         )]),
         Ok(()) => Ok(Vec::new()),

@@ -177,7 +177,9 @@ fn configuration(
         Ok((command_line, path))
     } else {
         let path = printable_path(&path);
-        Err(format!("{path} is another file for it than for this program"))
+        Err(format!(
+            "{path} may be a different file for that sshd than for this program"
+        ))
     }
 }
 
@@ -276,7 +278,7 @@ impl Listener {
             ),
             (State::Stale, unit) => (
                 format!(
-                    "{} has not read its configuration since that changed, and uses the former one",
+                    "{} has not read its configuration since it changed, and still uses the old one",
                     self.name()
                 ),
                 match unit {

@@ -156,7 +156,7 @@ fn check_program(
 ) -> Result<(), Problem> {
     let problem = |what: String, remedy: &str| Problem::new(Kind::ProgramUnusable, what, remedy);
     safe_path::check(service.root.path(), Path::new(program)).map_err(|error| {
-        let remedy = "install the package again, or give the program and its directories to root, and let nobody else write them";
+        let remedy = "install the package again, or make root own the program and its directories, and let nobody else write to them";
         problem(format!("sshd does not run the program: {error}"), remedy)
     })?;
     // AWS's own program would query IMDS.
