@@ -36,6 +36,7 @@ mod handle;
 pub mod http;
 pub mod imds;
 pub mod instance;
+pub mod kept_keys;
 pub mod key;
 mod log;
 pub mod name;

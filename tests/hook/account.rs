@@ -1,10 +1,11 @@
 //! The account that sshd runs the program as: `enable` refuses one that somebody can use, whichever name service knows it.
 
+use crate::built::admin_program;
 use crate::extras::image_with;
 use crate::machine::Machine;
 use crate::releases::Release::Bookworm;
 use crate::steps::{Seen, run};
-use crate::surroundings::{program, ready};
+use crate::surroundings::ready;
 
 #[test]
 fn an_account_of_a_directory_is_refused_and_no_package_fails_by_it() {
@@ -58,8 +59,8 @@ fn of_another_root_its_own_accounts_count() {
     }
     let machine = Machine::root(Bookworm, "usermod --shell /bin/dash ec2-instance-connect");
     let root = machine.path();
-    let own = program("ec2-instance-connect");
-    let enable = || machine.beside(&own, &["enable", "--root", root.to_str().unwrap()]);
+    let own = admin_program();
+    let enable = || machine.beside(own, &["enable", "--root", root.to_str().unwrap()]);
     let refused = enable();
     assert!(refused.stdout.contains("has a login shell, /bin/dash"), "{refused:?}");
     assert_eq!(refused.status, 3);

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::built::admin_program;
 use crate::machine::Image;
 use crate::releases::Release;
-use crate::surroundings::{program, target};
+use crate::surroundings::target;
 
 /// Creates users and keys, and masks units that a test does not need. Runs in every root directory before the boot.
 const COMMON: &str = r#"
@@ -84,7 +85,7 @@ fn make_extras() -> std::io::Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let made = Command::new("sh")
         .args(["-c", PREPARE])
-        .env("PROGRAM", program("ec2-instance-connect"))
+        .env("PROGRAM", admin_program())
         .current_dir(&folder)
         .output()?;
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

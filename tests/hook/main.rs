@@ -5,6 +5,8 @@ mod shapes;
 
 mod account;
 mod aws;
+#[path = "../support/built.rs"]
+mod built;
 mod corpus;
 mod doubt;
 mod extras;

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::built::admin_program;
 use crate::machine::Machine;
 use crate::releases::Release::{Bookworm, Bullseye, Trixie};
 use crate::steps::run;
-use crate::surroundings::{program, ready};
+use crate::surroundings::ready;
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf";
 
@@ -24,15 +25,15 @@ fn another_release_s_root_is_asked_by_its_own_sshd() {
         let before = machine
             .run("find /etc /run -printf '%p %m %U %G\\n' | sort; cat /etc/ssh/sshd_config")
             .stdout;
-        let own = program("ec2-instance-connect");
-        let enabled = machine.beside(&own, &["enable", "--root", root]);
+        let own = admin_program();
+        let enabled = machine.beside(own, &["enable", "--root", root]);
         assert!(
             enabled.stdout.contains("EC2 Instance Connect is enabled in"),
             "{enabled:?}"
         );
         assert!(!enabled.stdout.contains("does not run here"), "{enabled:?}");
         machine.must(&format!("test -e {DROP_IN} && ! test -e /run/sshd"));
-        let disabled = machine.beside(&own, &["disable", "--root", root, "--package"]);
+        let disabled = machine.beside(own, &["disable", "--root", root, "--package"]);
         assert_eq!(disabled.status, 0, "{disabled:?}");
         let after = machine
             .run("find /etc /run -printf '%p %m %U %G\\n' | sort; cat /etc/ssh/sshd_config")
@@ -52,8 +53,8 @@ fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
     );
     let root = machine.path();
     let root = root.to_str().unwrap();
-    let own = program("ec2-instance-connect");
-    let enabled = machine.beside(&own, &["enable", "--root", root]);
+    let own = admin_program();
+    let enabled = machine.beside(own, &["enable", "--root", root]);
     assert!(
         enabled.stdout.contains("EC2 Instance Connect is enabled in"),
         "{enabled:?}"
@@ -62,10 +63,10 @@ fn a_root_whose_sshd_does_not_run_here_is_read_by_us_alone() {
     machine.must(&format!(
         "printf 'AuthorizedKeysCommand /x\\n' >>/etc/ssh/sshd_config; rm {DROP_IN}"
     ));
-    let left = machine.beside(&own, &["enable", "--root", root]);
+    let left = machine.beside(own, &["enable", "--root", root]);
     assert!(left.stdout.contains("AuthorizedKeysCommand without"), "{left:?}");
     machine.must("echo AuthorizedKeysCommandUser nobody >>/etc/ssh/sshd_config");
-    let left = machine.beside(&own, &["enable", "--root", root]);
+    let left = machine.beside(own, &["enable", "--root", root]);
     assert!(
         left.stdout.contains("sshd already uses another AuthorizedKeysCommand"),
         "{left:?}"
@@ -80,9 +81,9 @@ fn status_of_a_root_runs_nothing_of_it_unless_it_is_told_to() {
     let machine = Machine::root(Bookworm, sshd!("*) touch /ran"));
     let root = machine.path();
     let root = root.to_str().unwrap();
-    let own = program("ec2-instance-connect");
+    let own = admin_program();
     let told = |options: &[&str]| -> Value {
-        let ran = machine.beside(&own, &[&["status", "--json", "--root", root], options].concat());
+        let ran = machine.beside(own, &[&["status", "--json", "--root", root], options].concat());
         serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
     };
     let status = told(&[]);
@@ -100,10 +101,10 @@ fn a_root_without_sshd_is_left_alone() {
     }
     let machine = Machine::root(Bookworm, "rm -r /etc/ssh /usr/sbin/sshd");
     let root = machine.path();
-    let own = program("ec2-instance-connect");
+    let own = admin_program();
     for (verb, status) in [("enable", 3), ("enable --package", 0), ("disable", 0)] {
         let words: Vec<&str> = verb.split(' ').chain(["--root", root.to_str().unwrap()]).collect();
-        let ran = machine.beside(&own, &words);
+        let ran = machine.beside(own, &words);
         assert_eq!(ran.status, status, "{verb}: {ran:?}");
     }
     machine.must("! test -e /etc/ssh");

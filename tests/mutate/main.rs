@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use emulator::kept_keys::EMULATOR_KEYS;
+
 /// The checks, as hunks: `@ file target test`, the original lines after `-`, the changed lines after `+`.
 const CHECKS: [&str; 3] = [
     include_str!("verify.txt"),
@@ -288,6 +290,7 @@ impl Scratch {
             .args(arguments)
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.build)
+            .env(EMULATOR_KEYS, self.build.join("tmp/keys"))
             // Removing a check leaves unused code.
             .env("RUSTFLAGS", "-Awarnings")
             .output()?;

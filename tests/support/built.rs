@@ -29,27 +29,43 @@ fn above(levels: usize) -> PathBuf {
         .to_owned()
 }
 
-/// The program, built on the first call.
+/// The program that sshd runs: `EIC_PROGRAM`, or the one that is built on the first call.
+#[allow(dead_code, reason = "the hook's tests drive the other program")]
 pub(crate) fn program(profile: Profile) -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| match env::var_os("EIC_PROGRAM") {
         Some(path) => path.into(),
-        None => build(profile),
+        None => build(profile).join("eic_run_authorized_keys"),
     })
 }
 
+/// The program that people run, built on the first call.
+#[allow(dead_code, reason = "only the hook's tests drive it")]
+pub(crate) fn admin_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build(Profile::OfTheTests).join("ec2-instance-connect"))
+}
+
+/// Builds both programs; the directory that they are in.
 fn build(profile: Profile) -> PathBuf {
-    let folder = match profile {
+    let directory = match profile {
         Profile::OfTheTests => above(2),
         Profile::Release => target().join("release"),
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--locked", "--package", "eic-authorized-keys"])
-        .args(["--package", "ec2-instance-connect", "--bins", "--target-dir"])
+        .args(["--package", "ec2-instance-connect"])
+        .args(["--bin", "eic_run_authorized_keys", "--bin", "ec2-instance-connect"])
+        .arg("--target-dir")
         .arg(target())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if folder.ends_with("release") {
+    match profile {
+        // With the features that the tests' own package adds to shared dependencies, so that these are not built twice.
+        Profile::OfTheTests => cargo.args(["--package", "ec2-instance-connect-tests"]),
+        Profile::Release => &mut cargo,
+    };
+    if directory.ends_with("release") {
         cargo.arg("--release");
     }
     // What cargo tells a test of the test's own package would make it build ring anew, back and forth.
@@ -62,5 +78,5 @@ fn build(profile: Profile) -> PathBuf {
     }
     let built = cargo.output().expect("cargo starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    folder.join("eic_run_authorized_keys")
+    directory
 }
