@@ -3,13 +3,16 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::harness::finish;
+use emulator::kept_keys::EMULATOR_KEYS;
+
+use crate::harness::{finish, shared_keys};
 
 fn refused(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emulator"));
     command
         .args(["--imds", "127.0.0.1:0", "--service", "127.0.0.1:0"])
-        .args(arguments);
+        .args(arguments)
+        .env(EMULATOR_KEYS, shared_keys());
     let outcome = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     assert_eq!((outcome.printed(), outcome.status.code()), ("", Some(1)), "{outcome:?}");
     outcome.said().to_owned()

@@ -1,7 +1,7 @@
 //! The program's environment (variables, directories, descriptors, users) does not affect what it does.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emulator::RefusingPort;
@@ -9,15 +9,24 @@ use tempfile::TempDir;
 
 use crate::harness::{Instance, Login, USER, program, readable_folder};
 use crate::keys::{PublicKey, providing, querying};
-use crate::surroundings::{have, is_root, skipped, works};
+use crate::surroundings::{have, is_root, skipped, strace};
 
 /// The call, run by that command, as an unprivileged user if the test runs as root; and values that must outlive it.
 pub(crate) fn as_another_user<const N: usize>(login: Login, wrapper: [&str; N]) -> (Login, TempDir) {
     // The target directory may be in a directory that only its owner can read.
     let folder = readable_folder();
     let copy = folder.path().join("eic_run_authorized_keys");
-    fs::copy(program(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: a child that another thread starts meanwhile would inherit the descriptor of a copy made here, and until
+    // the child has closed it the copy cannot be executed (ETXTBSY).
+    let copied = Command::new("install")
+        .args(["-m", "755"])
+        .arg(program())
+        .arg(&copy)
+        .status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "install (package coreutils)"
+    );
     let login = login.with_program(&copy).wrapped(wrapper);
     if !is_root() {
         return (login, folder);
@@ -98,7 +107,7 @@ fn no_environment_variable_changes_what_it_does() {
 #[test]
 fn the_help_is_the_same_whatever_the_terminal() {
     let help = |variables: &[(&str, &str)]| {
-        let mut command = std::process::Command::new(program());
+        let mut command = Command::new(program());
         command.arg("--help").env_clear().envs(variables.iter().copied());
         command.output().unwrap().stdout
     };
@@ -126,10 +135,7 @@ fn it_runs_with_32_file_descriptors() {
 
 #[test]
 fn it_runs_as_an_unprivileged_user() {
-    if !is_root() {
-        return skipped("running as another user: not root");
-    }
-    if !have("setpriv") {
+    if is_root() && !have("setpriv") {
         return skipped("running as another user: no setpriv (package util-linux)");
     }
     let key = PublicKey::ed25519(1);
@@ -161,20 +167,27 @@ fn it_leaves_no_file_behind() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Whether the trace shows the paths that the program opens, up to the last one.
+fn shows_the_roots_opened(trace: &str) -> bool {
+    trace
+        .lines()
+        .any(|line| line.contains("open") && line.contains("/roots.pem\", O_RDONLY"))
+}
+
 #[test]
 fn it_opens_nothing_for_writing_and_starts_no_other_program() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let traced = "trace=%file,execve,fork,vfork,clone,clone3";
-    let strace = ["strace", "-f", "-e", traced, "-o", trace.to_str().unwrap()];
-    if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
-        return skipped("opening nothing for writing: no strace that may trace (package strace)");
-    }
+    let options = ["-f", "-e", traced, "-o", trace.to_str().unwrap()];
+    let Some(strace) = strace("opening nothing for writing", &options) else {
+        return;
+    };
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     let outcome = instance.login(USER).wrapped(strace).run();
     assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed());
     let trace = fs::read_to_string(trace).unwrap();
-    assert!(trace.contains("roots.pem"), "{trace}");
+    assert!(shows_the_roots_opened(&trace), "{trace}");
     let writing = [
         "O_WRONLY", "O_RDWR", "O_CREAT", "creat(", "mkdir", "unlink", "rename", "symlink", "mknod", "chmod",
     ];
@@ -190,12 +203,14 @@ fn it_opens_nothing_for_writing_and_starts_no_other_program() {
 fn it_reads_nothing_but_its_own_files_the_machine_s_and_the_roots() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
-    let strace = ["strace", "-f", "-e", "trace=%file", "-o", trace.to_str().unwrap()];
-    if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
-        return skipped("reading nothing else: no strace that may trace (package strace)");
-    }
+    let options = ["-f", "-e", "trace=%file", "-o", trace.to_str().unwrap()];
+    let Some(strace) = strace("reading nothing else", &options) else {
+        return;
+    };
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     instance.login(USER).wrapped(strace).run();
+    let trace = fs::read_to_string(&trace).unwrap();
+    assert!(shows_the_roots_opened(&trace), "{trace}");
     // No resolver, name service, locale or time zone: each can block, or be under somebody else's control.
     for forbidden in [
         "resolv.conf",
@@ -207,7 +222,6 @@ fn it_reads_nothing_but_its_own_files_the_machine_s_and_the_roots() {
         "locale",
         "ssh/",
     ] {
-        let trace = fs::read_to_string(&trace).unwrap();
         let line = trace.lines().find(|line| line.contains(forbidden));
         assert_eq!(line, None, "{forbidden}");
     }

@@ -1,6 +1,7 @@
 //! Runs the built program as sshd does: with an almost empty environment, a user and a fingerprint, and pipes for its
 //! output.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -8,16 +9,15 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use emulator::instance::InstanceFiles;
+use emulator::kept_keys::EMULATOR_KEYS;
 use emulator::{Emulator, Options};
 use tempfile::TempDir;
 
 use crate::built::{self, Profile};
-use crate::surroundings::{TIME, have, skipped};
 
 /// The user that most tests log in as.
 pub(crate) const USER: &str = "ec2-user";
@@ -178,7 +178,7 @@ impl Login {
         self
     }
 
-    /// Measures the memory with GNU time, if that is installed.
+    /// With its peak memory measured.
     pub(crate) fn measured(mut self) -> Self {
         self.measured = true;
         self
@@ -202,38 +202,26 @@ impl Login {
 
     /// Runs it to its end.
     pub(crate) fn run(&self) -> Outcome {
-        if !self.measured || !can_measure() {
+        if !self.measured {
             return finish(self.command().stdout(Stdio::piped()).stderr(Stdio::piped()));
         }
         let folder = tempfile::tempdir().expect("there is a place for temporary folders");
         let report = folder.path().join("kib");
         let mut login = self.clone();
-        let time = [
-            TIME.as_ref(),
-            "-f".as_ref(),
-            "%M".as_ref(),
-            "-o".as_ref(),
-            report.as_os_str(),
-        ];
-        login.wrapper = time.into_iter().map(OsStr::to_owned).chain(login.wrapper).collect();
+        let peak = [OsStr::new(env!("CARGO_BIN_EXE_peak")), report.as_os_str()];
+        login.wrapper = peak.into_iter().map(OsStr::to_owned).chain(login.wrapper).collect();
         let mut outcome = finish(login.command().stdout(Stdio::piped()).stderr(Stdio::piped()));
-        // Its last line; the line before it reports a status other than 0.
-        let report = fs::read_to_string(report).unwrap_or_default();
-        outcome.peak_kib = report.lines().last().and_then(|line| line.parse().ok());
+        let report = fs::read_to_string(report).expect("the command ended");
+        outcome.peak_kib = Some(report.parse().expect("it is a number"));
         outcome
     }
 }
 
-/// Whether memory can be measured here; otherwise prints that once.
-pub(crate) fn can_measure() -> bool {
-    static CAN: OnceLock<bool> = OnceLock::new();
-    *CAN.get_or_init(|| {
-        let can = have(TIME);
-        if !can {
-            skipped("peak memory: no /usr/bin/time (package time)");
-        }
-        can
-    })
+/// The directory in which the processes that the tests start share the emulator's keys: that of the tests' own environment, or
+/// one for this build.
+pub(crate) fn shared_keys() -> OsString {
+    let of_this_build = || concat!(env!("CARGO_TARGET_TMPDIR"), "/keys").into();
+    env::var_os(EMULATOR_KEYS).unwrap_or_else(of_this_build)
 }
 
 /// Starts a command and waits for its end; kills it after the time limit.

@@ -126,7 +126,7 @@ fn row(faults: &[Fault], expected: [Is; 8]) {
         );
         assert!(!said.contains("panicked") && said.lines().count() <= 1, "{cell}");
         assert!(outcome.duration < Duration::from_millis(2900), "{cell}");
-        assert!(outcome.peak_kib.is_none_or(|kib| kib < HOSTILE_KIB), "{cell}");
+        assert!(outcome.peak_kib.is_some_and(|kib| kib < HOSTILE_KIB), "{cell}");
         let paths = instance.emulator.imds_paths();
         assert!(paths.len() <= REQUESTS_AT_MOST, "{cell}: {paths:?}");
         assert!(!paths.iter().any(|path| path.ends_with("/elsewhere")), "{cell}");
@@ -335,7 +335,7 @@ fn what_never_comes_to_a_body_ends_within_its_time() {
             outcome.is(1, "", outcome.said());
             let expected = Duration::from_millis(first)..Duration::from_millis(last);
             assert!(expected.contains(&outcome.duration), "{outcome:?}");
-            assert!(outcome.peak_kib.is_none_or(|kib| kib < HOSTILE_KIB), "{outcome:?}");
+            assert!(outcome.peak_kib.is_some_and(|kib| kib < HOSTILE_KIB), "{outcome:?}");
         }
     }
 }

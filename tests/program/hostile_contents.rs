@@ -11,7 +11,7 @@ use crate::keys::PublicKey;
 fn comes_to_nothing(instance: &Instance, why: &str) {
     let outcome = instance.login(USER).measured().run();
     outcome.refused(1, &provided_none(why));
-    assert!(outcome.peak_kib.is_none_or(|kib| kib < HOSTILE_KIB), "{outcome:?}");
+    assert!(outcome.peak_kib.is_some_and(|kib| kib < HOSTILE_KIB), "{outcome:?}");
     assert!(instance.requests() <= REQUESTS_AT_MOST);
 }
 
@@ -155,7 +155,7 @@ fn a_blob_of_nothing_but_line_ends_and_number_signs_takes_no_longer() {
         assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
         assert_eq!(outcome.said().lines().count(), lines, "{outcome:?}");
         assert!(outcome.duration.as_millis() < 4000, "{outcome:?}");
-        assert!(outcome.peak_kib.is_none_or(|kib| kib < HOSTILE_KIB), "{outcome:?}");
+        assert!(outcome.peak_kib.is_some_and(|kib| kib < HOSTILE_KIB), "{outcome:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use emulator::Options;
 use emulator::imds::SIGNER_OCSP;
 
-use crate::harness::{INSTANCE, Instance, USER, can_measure, is_release, provided_none};
+use crate::harness::{INSTANCE, Instance, USER, is_release, provided_none};
 use crate::keys::{PublicKey, providing, querying, refused};
 use crate::xen::{CloudInit, on_xen};
 
@@ -172,7 +172,8 @@ fn round_trips(instance: &Instance) -> usize {
     1 + came.windows(2).filter(|pair| pair[1] - pair[0] > LATENCY / 2).count()
 }
 
-const LATENCY: Duration = Duration::from_millis(200);
+/// Long enough that a fifth round trip shows on a busy machine.
+const LATENCY: Duration = Duration::from_millis(300);
 
 #[test]
 fn one_key_takes_four_round_trips_and_at_most_five_connections() {
@@ -242,9 +243,6 @@ fn every_request_carries_the_token_and_nothing_that_does_not_belong() {
 /// The release build may use 8 MiB; a debug build is larger and may use 16.
 #[test]
 fn ordinary_calls_stay_small() {
-    if !can_measure() {
-        return;
-    }
     let limit = if is_release() { 8 * 1024 } else { 16 * 1024 };
     let (instance, _) = Instance::with_key(&PublicKey::ed25519(1).line());
     for user in [USER, "nobody-pushed"] {

@@ -6,10 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use emulator::imds::TOKEN;
+use emulator::kept_keys::EMULATOR_KEYS;
 use emulator::{Emulator, Fault, FaultRule, Options};
 
 use crate::defaults::without_any_option;
-use crate::harness::{Instance, Login, Outcome, USER, program, provided_none};
+use crate::harness::{Instance, Login, Outcome, USER, program, provided_none, shared_keys};
 use crate::keys::PublicKey;
 use crate::surroundings::{have, is_root, skipped, works};
 
@@ -50,6 +51,7 @@ fn inside(test: &str, run: impl FnOnce()) {
         .args(["--exact", &name, "--nocapture"])
         .env(INSIDE, "1")
         .env("EIC_PROGRAM", program())
+        .env(EMULATOR_KEYS, shared_keys())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

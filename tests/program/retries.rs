@@ -7,7 +7,7 @@ use emulator::{Fault, FaultRule};
 
 use crate::harness::{Instance, USER, provided_none};
 use crate::keys::PublicKey;
-use crate::surroundings::{have, skipped, works};
+use crate::surroundings::strace;
 
 const KEYS: &str = "/latest/meta-data/managed-ssh-keys/active-keys/ec2-user/";
 
@@ -164,20 +164,19 @@ fn what_does_not_pass_is_not_asked_again() {
 /// strace makes the program's first calls of connect(2) fail: nothing else can refuse exactly that many times.
 #[test]
 fn a_refused_connection_is_tried_again() {
-    let strace = ["strace", "-o", "/dev/null", "-e", "trace=connect"];
-    if !have("strace") || !works(&[&strace[..], &["true"]].concat()) {
-        return skipped("a refused connection: no strace that may trace (package strace)");
-    }
+    let Some(strace) = strace("a refused connection", &["-o", "/dev/null", "-e", "trace=connect"]) else {
+        return;
+    };
     let refusing = |times: &str| format!("inject=connect:error=ECONNREFUSED:when={times}");
     let instance = with_key();
-    let twice = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1..2")]);
+    let twice = instance.login(USER).wrapped(&strace).wrapped(["-e", &refusing("1..2")]);
     let outcome = twice.run();
     assert_eq!(outcome.printed(), PublicKey::ed25519(1).printed(), "{outcome:?}");
     assert_eq!(instance.requests(), ORDINARY);
 
     let url = instance.emulator.imds_url();
     instance.emulator.clear_requests();
-    let thrice = instance.login(USER).wrapped(strace).wrapped(["-e", &refusing("1..3")]);
+    let thrice = instance.login(USER).wrapped(&strace).wrapped(["-e", &refusing("1..3")]);
     let why = format!("the connection to IMDS for {url}/latest/api/token was refused");
     thrice.run().refused(1, &provided_none(&why));
     assert_eq!(instance.requests(), 0);

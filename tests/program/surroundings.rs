@@ -9,9 +9,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// GNU time, which reports the kernel's own account of a child's peak (getrusage(2), ru_maxrss).
-pub(crate) const TIME: &str = "/usr/bin/time";
-
 /// Whether that program is installed: a path, or a name in the directories of system tools.
 pub(crate) fn have(tool: &str) -> bool {
     ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
@@ -31,6 +28,23 @@ pub(crate) fn works(words: &[&str]) -> bool {
 /// Whether the test runs as root, according to the owner of its files in `/proc`.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// The command that runs strace with these options. An ordinary user needs a user namespace: the program under test lets nobody
+/// without CAP_SYS_PTRACE read its memory, and strace would show addresses in place of paths. `None`, after it has printed why, if
+/// strace cannot trace here.
+pub(crate) fn strace<'a>(what: &str, options: &[&'a str]) -> Option<Vec<&'a str>> {
+    let mut words = match is_root() {
+        true => vec![],
+        false => vec!["unshare", "--map-root-user"],
+    };
+    words.push("strace");
+    words.extend(options);
+    if !have("strace") || !works(&[&words[..], &["true"]].concat()) {
+        skipped(&format!("{what}: no strace that may trace (package strace)"));
+        return None;
+    }
+    Some(words)
 }
 
 /// Prints, past libtest's capturing, that something was not tested, in the form that `make test` counts.

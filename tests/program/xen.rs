@@ -16,8 +16,29 @@ const OTHER: &str = "i-0fedcba9876543210";
 /// The path of the file below the directory that is mounted at `/var/lib`.
 const FILE: &str = "cloud/data/instance-id";
 
-/// Mounts the first directory at `/var/lib`, and executes the program.
-const MOUNTED: &str = "mount --bind \"$0\" /var/lib && exec \"$@\"";
+/// Mounts the second directory at `/var/lib` of a root directory that it builds in the first, and executes the program there.
+/// In a user namespace, this root directory and its `/var` belong to root; the machine's do not.
+const IN_A_NEW_ROOT: &str = r#"
+set -e
+mount -t tmpfs -o mode=755 root "$0"
+mkdir "$0/var" "$0/var/lib"
+mount --bind "$1" "$0/var/lib"
+for path in /* /var/tmp; do
+    if [ -L "$path" ]; then
+        cp -P "$path" "$0$path"
+    elif [ -d "$path" ] && [ "$path" != /var ]; then
+        mkdir "$0$path"
+        mount --rbind "$path" "$0$path"
+    fi
+done
+shift
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec chroot "$0" "$@"
+"#;
+
+/// Mounts the second directory at the machine's `/var/lib`, and executes the program. In a user namespace, the machine's `/` and
+/// `/var` belong to another user than root.
+const IN_THE_MACHINE_S_ROOT: &str = "mount --bind \"$1\" /var/lib && shift && exec \"$@\"";
 
 /// The files of cloud-init.
 pub(crate) enum CloudInit {
@@ -41,21 +62,24 @@ pub(crate) fn on_xen(instance: &Instance, cloud_init: &CloudInit) -> Option<Logi
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::remove_file(&file).ok();
     if let CloudInit::File(line, mode) = cloud_init {
-        if !is_root() {
-            skipped("cloud-init's file on Xen: not root, whose file it has to be");
-            return None;
-        }
         fs::write(&file, line).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(*mode)).unwrap();
     }
-    let sysfs = instance.folder.path().join("xen");
+    login_mounted(instance, IN_A_NEW_ROOT)
+}
+
+/// A login on a Xen instance whose `/var/lib` that script has mounted.
+fn login_mounted(instance: &Instance, script: &str) -> Option<Login> {
+    let folder = instance.folder.path();
+    let (root, var_lib, sysfs) = (folder.join("root"), folder.join("var-lib"), folder.join("xen"));
+    fs::create_dir_all(&root).unwrap();
     instance::write_sysfs(&sysfs, &instance::Machine::Xen).unwrap();
     let mut wrapper = vec!["unshare", "--mount", "--propagation=private"];
     if !is_root() {
         wrapper.push("--map-root-user");
     }
-    let var_lib = var_lib.to_str().expect("temporary folders are ASCII");
-    wrapper.extend(["/bin/sh", "-c", MOUNTED, var_lib]);
+    wrapper.extend(["/bin/sh", "-c", script]);
+    wrapper.extend([&root, &var_lib].map(|path| path.to_str().expect("temporary folders are ASCII")));
     if !works(&[wrapper.as_slice(), &["true"]].concat()) {
         skipped("Xen: no mount namespace of our own (package util-linux, and the right to unshare)");
         return None;
@@ -151,8 +175,13 @@ fn a_file_that_others_than_root_could_have_written_is_no_witness() {
     fs::set_permissions(var_lib.join("cloud"), fs::Permissions::from_mode(0o777)).unwrap();
     login.run().is(0, &printed, &said);
     fs::set_permissions(var_lib.join("cloud"), fs::Permissions::from_mode(0o755)).unwrap();
-    chown(var_lib.join(FILE), Some(1), None).unwrap();
-    login.run().is(0, &printed, &said);
+    if is_root() {
+        chown(var_lib.join(FILE), Some(1), None).unwrap();
+        login.run().is(0, &printed, &said);
+    } else if let Some(login) = login_mounted(&instance, IN_THE_MACHINE_S_ROOT) {
+        // Only root can give the file to another user; the directories above it already belong to one.
+        login.run().is(0, &printed, &said);
+    }
 }
 
 #[test]
