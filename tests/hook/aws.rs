@@ -195,7 +195,7 @@ take_overs! {
     };
     a_restart_that_would_end_connections: TakeOver {
         prepare: concat!(aws_deb!(), "sed -i /^KillMode/d /lib/systemd/system/ssh.service\n"),
-        expected: AtRestart(&[DROP_IN, DEB], "which would end open connections"), ..PLAIN
+        expected: AtRestart(&[DROP_IN, DEB], "would end open connections"), ..PLAIN
     };
     a_policy_against_restarts: TakeOver {
         prepare: concat!(aws_deb!(), "printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d\n"),

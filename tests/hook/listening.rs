@@ -154,7 +154,7 @@ fn an_sshd_whose_configuration_is_not_known_is_named_and_not_judged() {
     assert!(
         enabled
             .stdout
-            .contains(": /opt/sbin/sshd -D -p 2222) does: where /opt/sbin/sshd has")
+            .contains(": /opt/sbin/sshd -D -p 2222) uses: /opt/sbin/sshd is not the program of sshd's unit")
     );
     is(&machine, "hooked", 0, &[]);
     assert_eq!(listener(&machine, "/opt/sbin/sshd")["state"], "not-judged");
@@ -183,7 +183,7 @@ fn a_unit_whose_sshd_reads_another_configuration_is_left_alone() {
         assert!(
             enabled
                 .stdout
-                .contains("/opt/sbin/sshd reads /opt/ssh/sshd_config, and not /etc/ssh/sshd_config"),
+                .contains("/opt/sbin/sshd reads /opt/ssh/sshd_config, not /etc/ssh/sshd_config"),
             "{}",
             enabled.stdout
         );

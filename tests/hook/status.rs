@@ -270,7 +270,7 @@ fn options_that_a_unit_no_longer_has_are_in_effect_until_a_restart() {
     let said = is(&machine, "broken", 1, &["sshd-not-up-to-date"]).stdout;
     assert!(said.contains("was started with other options than"), "{said}");
     let said = run(&machine, "disable").stdout;
-    assert!(said.contains("ssh.service was restarted now"), "{said}");
+    assert!(said.contains("so ssh.service was restarted"), "{said}");
     assert!(machine.gets_in("ann", "own") && !machine.logs_in("ann", "pushed"));
     is(&machine, "not-hooked", 3, &[]);
 

@@ -200,7 +200,7 @@ fn judge(setup: &Setup, machine: &Machine, before: &Seen, after: &Seen, enabled:
             assert_eq!(before, after, "nothing is changed");
         }
         Expected::ByAws(_) => {
-            assert!(said.contains("by a line of AWS's package"), "{said}");
+            assert!(said.contains("because of a line of AWS's package"), "{said}");
             assert_eq!(before, after, "nothing is changed");
             assert!(!setup.serving || after.pushed);
             let status = run(machine, "status");

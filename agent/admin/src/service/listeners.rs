@@ -170,7 +170,9 @@ fn configuration(
             .unwrap_or_else(|| PathBuf::from(SSHD_CONFIG)),
         None => {
             let program = printable_path(&sshd.program);
-            return Err(format!("it is not known which file {program} reads by default"));
+            return Err(format!(
+                "{program} is not the program of sshd's unit, so its default configuration file is not known"
+            ));
         }
     };
     if path.is_absolute() && sshd.sees_same_file(&path) {

@@ -301,7 +301,7 @@ fn confirm(service: &SshdService<'_>, temporary: &TemporaryDirectory, status: &m
         Err(SshdUnavailable::OtherConfiguration(path)) => {
             let [program, path, read] =
                 [&service.command_line.program, &path, &service.config_file].map(|path| printable_path(path));
-            doubt(format!("{program} reads {path}, and not {read}"));
+            doubt(format!("{program} reads {path}, not {read}"));
             return Vec::new();
         }
         Err(SshdUnavailable::DoesNotRun(message)) => {
