@@ -322,7 +322,7 @@ hand_overs! {
             aws_program!("/opt/aws/bin"),
             "sed -i 's#%f#%f --chain /usr/bin/admin_keys#' /etc/ssh/sshd_config.d/60-ec2-instance-connect.conf"
         ),
-        says: "they were left", status: "broken", pushed: false, ..HANDED
+        says: "they were not removed", status: "broken", pushed: false, ..HANDED
     };
 }
 

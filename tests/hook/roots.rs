@@ -139,7 +139,7 @@ fn an_admin_s_word_lasts() {
         let ran = run(&machine, what);
         assert!(ran.stdout.contains(words), "{what}: {}", ran.stdout);
         // If something is left unchanged for a reason, the status is 3; with --package it is 0.
-        let left = ["Nothing was changed", "they were left"];
+        let left = ["Nothing was changed", "they were not removed"];
         let is_left = left.iter().any(|words| ran.stdout.contains(words)) && !ran.stdout.contains("none to remove");
         assert_eq!(
             ran.status,
