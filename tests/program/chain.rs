@@ -187,7 +187,7 @@ fn an_answer_without_end_loses_only_our_keys() {
 }
 
 /// Holds a lease on a file (fcntl(2), F_SETLEASE, F_WRLCK): any other process that opens it blocks.
-const LEASE: &str = "$| = 1; $SIG{IO} = 'IGNORE'; open(F, '+<', $ARGV[0]) or die; fcntl(F, 1024, 1) or die $!; print qq(held\n); sleep 30";
+const LEASE: &str = "$| = 1; $SIG{IO} = 'IGNORE'; open(F, '+<', $ARGV[0]) or die; fcntl(F, 1024, 1) or die $!; print qq(held\n); sleep 300";
 
 #[test]
 fn our_own_work_blocked_for_ever_loses_only_our_keys() {
