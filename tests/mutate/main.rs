@@ -242,7 +242,7 @@ impl Scratch {
     /// Brings the copy up to date; what has not changed keeps its time, so that it is not built again.
     fn lay(&self, project: &Path) -> io::Result<()> {
         fs::create_dir_all(&self.tree)?;
-        for name in ["Cargo.toml", "Cargo.lock", "agent", "systemd", "tests"] {
+        for name in ["Cargo.toml", "Cargo.lock", "agent", "packaging/man", "systemd", "tests"] {
             copy_changed(&project.join(name), &self.tree.join(name))?;
         }
         Ok(())
